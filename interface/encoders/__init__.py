@@ -1,0 +1,7 @@
+"""Encoders: frozen specifications that build `nn.Module`s which broadcast over runs."""
+
+from interface.encoders._base import Encoder as Encoder
+from interface.encoders.layers import Linear as Linear
+from interface.encoders.layers import initialise as initialise
+from interface.encoders.linear import LinearEncoder as LinearEncoder
+from interface.encoders.mlp import MLP as MLP

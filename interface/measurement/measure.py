@@ -1,0 +1,201 @@
+"""`measure`: Checkpoints x Transfers -> Rows."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from interface.checkpoints import Checkpoint
+from interface.core import Bracket, Estimate, Row, fingerprint, specification
+from interface.measurement.adaptation import adaptation_losses, has_exact_adaptation
+from interface.measurement.batch import Batch, batches
+from interface.measurement.pretraining import PretrainingLoss, has_exact_loss, pretraining_losses, ratio_loss
+from interface.measurement.transfer import Transfer
+from interface.provenance import code_digest
+from interface.training import Pretraining
+
+COST_ROWS = ("flops", "train_s", "measure_s")
+BRACKET_ROWS = ("l_adapt", "l_adapt_low", "l_adapt_high", "l_adapt_lcb", "l_adapt_ucb", "l_adapt_gap")
+PreLoss = Callable[[nn.Module], tuple[Tensor, Tensor]]
+
+
+def measure(
+    checkpoints: Sequence[Checkpoint],
+    transfers: Sequence[Transfer],
+    *,
+    pre_loss: PreLoss | None = None,
+    pre_unit: str = "nats",
+    n_pre: int | None = None,
+    n_fit: int | None = None,
+    n_test: int | None = None,
+    device: str = "cpu",
+    batch_size: int = 512,
+    seed: int = 0,
+) -> Iterator[Row]:
+    """Rows of every checkpoint: its pretraining loss, and the bracket on its minimal adaptation loss on every target.
+
+    Draws are common to all checkpoints: streams ("pre", source, seed) and ("fit" | "test", target, seed), independent of
+    each other. A finite `Pool` is cut into disjoint thirds. Each checkpoint is embedded once for each target.
+
+    Args:
+        checkpoints: ours from `pretrain`, or a user's from `from_states` and its like.
+        transfers: the cells to evaluate, the same for all checkpoints.
+        pre_loss: for checkpoints that were not trained here: module -> (nats (n,), counts (n,)), one entry an
+            independent unit; the loss is their ratio. None: no pretraining loss is recorded for them.
+        pre_unit: unit of `pre_loss`, such as "nats/token".
+        n_pre: examples in each half of a sampled pretraining loss; by default the pretext's own number.
+        n_fit, n_test: draws on the two sides of a bracket; by default 25 a free parameter of the probe.
+        device: where modules are evaluated.
+        batch_size: examples embedded at once by modules that were not trained here.
+        seed: of the evaluation draws.
+
+    Yields:
+        Row: checkpoint by checkpoint within a batch of equal architecture; how many, `n_rows` says beforehand.
+
+    Raises:
+        ValueError: if there is nothing to measure, two transfers are equal, or features are not finite.
+    """
+    if not checkpoints:
+        raise ValueError("measure: checkpoints is empty; give at least one")
+    keys = [transfer.key() for transfer in transfers]
+    if len(set(keys)) < len(keys):
+        raise ValueError("measure: two transfers have equal target, adaptation and replicate; drop one or number the replicates")
+    for batch in batches(checkpoints, device=device, batch_size=batch_size):
+        yield from _measured(batch, transfers, pre_loss, pre_unit, n_pre, n_fit, n_test, seed)
+
+
+def n_rows(spec: Pretraining, transfers: Sequence[Transfer]) -> int:
+    """Number of rows that `measure` will give for all checkpoints of this run."""
+    exact = has_exact_loss(spec)
+    of_pretraining = 3 if exact else 4  # raw, profiled, excess; or raw, profiled, its low and high
+    cells = sum(1 if has_exact_adaptation(spec, transfer) else len(BRACKET_ROWS) for transfer in transfers)
+    floors = sum(transfer.target.bayes_risk() is not None for transfer in transfers)
+    return len(spec.steps) * (of_pretraining + cells + len(COST_ROWS)) + floors
+
+
+def _measured(
+    batch: Batch,
+    transfers: Sequence[Transfer],
+    pre_loss: PreLoss | None,
+    pre_unit: str,
+    n_pre: int | None,
+    n_fit: int | None,
+    n_test: int | None,
+    seed: int,
+) -> Iterator[Row]:
+    began = time.perf_counter()
+    losses: list[PretrainingLoss | Estimate | None]
+    if batch.spec is not None:
+        losses = list(pretraining_losses(batch, seed=seed, n=n_pre))
+    else:
+        losses = [None if pre_loss is None else ratio_loss(pre_loss, module) for module in batch.modules]
+    adapted = adaptation_losses(batch, transfers, seed=seed, n_fit=n_fit, n_test=n_test)
+    seconds = (time.perf_counter() - began) / len(batch.checkpoints)
+
+    cells = [_cell_columns(transfer) for transfer in transfers]
+    floors = [transfer.target.bayes_risk() for transfer in transfers]
+    for index, checkpoint in enumerate(batch.checkpoints):
+        shared = _checkpoint_columns(checkpoint, batch.device)
+        yield from _pretraining_rows(shared, batch.spec, losses[index], pre_unit)
+        for cell, by_checkpoint, floor in zip(cells, adapted, floors, strict=True):
+            yield from _adaptation_rows({**shared, **cell}, by_checkpoint[index])
+            if floor is not None and (batch.spec is None or checkpoint.step == batch.spec.steps[0]):
+                yield _row({**shared, **cell}, "l_adapt_bayes", floor)
+        yield from _cost_rows(shared, checkpoint, seconds)
+
+
+def _checkpoint_columns(checkpoint: Checkpoint, device: str) -> dict[str, Any]:
+    """Everything that a row says about the checkpoint itself."""
+    columns: dict[str, Any] = {"run": checkpoint.run, "step": checkpoint.step, "code": code_digest(), "device": device}
+    spec = checkpoint.spec
+    if spec is not None:
+        columns |= {
+            "instance": spec.source.instance,
+            "seed": spec.seed,
+            "source": type(spec.source).__name__,
+            "pretext": spec.pretext.name,
+            "encoder": spec.encoder.name,
+            "n_params": spec.encoder.n_params(spec.input_dim()),
+            "n_unlabelled": spec.n_unlabelled,
+            "views": spec.views,
+            "lr": spec.optimizer.lr,
+            "optimizer": type(spec.optimizer).__name__,
+            "batch": spec.optimizer.batch,
+            "spec": json.dumps(specification(spec), sort_keys=True),
+        }
+    elif remarks := checkpoint.remarks():
+        columns["spec"] = json.dumps(specification(remarks), sort_keys=True)
+    return columns | checkpoint.columns()
+
+
+def _cell_columns(transfer: Transfer) -> dict[str, Any]:
+    """Everything that a row says about the target and the adaptation."""
+    applied = transfer.target.applied
+    return {
+        "target": fingerprint(transfer.target),
+        "shift": applied.name,
+        "shift_kind": applied.kind,
+        "strength": applied.strength,
+        "adaptation": type(transfer.adaptation).__name__,
+        "replicate": transfer.replicate,
+        "unit": "squared" if transfer.target.n_classes is None else "nats",
+    }
+
+
+def _row(columns: dict[str, Any], quantity: str, value: Estimate, **more: Any) -> Row:
+    return Row(
+        **{**columns, **more}, quantity=quantity, value=float(value), stderr=value.stderr, n=value.n, how=value.how, status=value.status
+    )
+
+
+def _pretraining_rows(
+    columns: dict[str, Any], spec: Pretraining | None, loss: PretrainingLoss | Estimate | None, pre_unit: str
+) -> Iterator[Row]:
+    if loss is None:
+        return
+    if isinstance(loss, Estimate):
+        yield _row(columns, "l_pre", loss, unit=pre_unit)
+        return
+    assert spec is not None
+    unit = spec.pretext.unit
+    if loss.raw is not None:
+        yield _row(columns, "l_pre", loss.raw, unit=unit)
+    if isinstance(loss.profiled, Bracket):
+        middle = loss.profiled.midpoint()
+        if middle.status == "ok" and spec.pretext.profile_class_differs:
+            middle = Estimate(middle, stderr=middle.stderr, how=middle.how, n=middle.n, status="profile_class_differs")
+        yield _row(columns, "l_pre_profiled", middle, unit=unit)
+        yield _row(columns, "l_pre_profiled_low", loss.profiled.low, unit=unit)
+        yield _row(columns, "l_pre_profiled_high", loss.profiled.high, unit=unit)
+    else:
+        yield _row(columns, "l_pre_profiled", loss.profiled, unit=unit)
+    if loss.excess is not None:
+        yield _row(columns, "l_pre_excess", loss.excess, unit=unit)
+
+
+def _adaptation_rows(columns: dict[str, Any], found: Estimate | Bracket) -> Iterator[Row]:
+    if isinstance(found, Estimate):
+        yield _row(columns, "l_adapt", found)
+        return
+    lower, upper = found.interval()
+    limit = "ok" if found.certified else "approximate"
+    n = found.low.n
+    yield _row(columns, "l_adapt", found.midpoint())
+    yield _row(columns, "l_adapt_low", found.low)
+    yield _row(columns, "l_adapt_high", found.high)
+    yield _row(columns, "l_adapt_lcb", Estimate(lower, how="held_out", n=n, status=limit))
+    yield _row(columns, "l_adapt_ucb", Estimate(upper, how="held_out", n=found.high.n, status=limit))
+    gap_status = "ok" if found.solved else "not_converged"
+    yield _row(columns, "l_adapt_gap", Estimate(found.gap, how="exact", n=n, status=gap_status))
+
+
+def _cost_rows(columns: dict[str, Any], checkpoint: Checkpoint, seconds: float) -> Iterator[Row]:
+    if checkpoint.spec is not None:
+        yield _row(columns, "flops", Estimate(checkpoint.spec.flops(checkpoint.step), how="exact"), unit="flop")
+    if checkpoint.seconds is not None:
+        yield _row(columns, "train_s", Estimate(checkpoint.seconds, how="plug_in"), unit="s")
+    yield _row(columns, "measure_s", Estimate(seconds, how="plug_in"), unit="s")
