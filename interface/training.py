@@ -243,7 +243,8 @@ def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], N
         rows = pools.batches(uniform[stream_of, step % BLOCK], n_views).to(device)
         noise = [pretext.noise(batch, first.source.input_dim, stream) for stream in noise_streams]
         drawn = None if noise[0] is None else torch.stack(noise)[stream_of].to(device)
-        examples = Examples(pools.x[rows], pools.y[rows[..., 0]])
+        x = pools.x.index_select(0, rows.flatten()).view(*rows.shape, -1)
+        examples = Examples(x, pools.y[rows[..., 0]])
         losses = pretext.loss(embed, head, pretext.view(examples, drawn))
         losses.mean(-1).sum().backward()
         for name, parts in slices.items():

@@ -6,7 +6,7 @@ The laws are planted: L*_adapt follows L_pre in-domain, not at all under full mi
 import numpy as np
 import pandas as pd
 
-from interface.core import Row
+from interface.core import Row, fingerprint
 
 GAUSSIAN_SHIFTS = (("none", 0.0, "none"), ("misalignment", 0.5, "concept"), ("misalignment", 1.0, "concept"),
                    ("concept", 0.5, "concept"), ("concept", 1.0, "concept"), ("covariate", 1.0, "covariate"))  # fmt: skip
@@ -27,12 +27,24 @@ def rows(*, source="Glyphs", instances=2, pretexts=("Autoencoding", "InfoNCE"), 
             for encoder in encoders:
                 for lr in lrs:
                     for size in sizes:
-                        run = f"r{source[0]}{instance}{pretext}{encoder}{lr}{size}".replace("(", "").replace(")", "").replace(",", "x")
-                        common = dict(
-                            run=run, instance=f"{source}-{instance}", seed=0, source=source, pretext=pretext, encoder=encoder,
-                            n_params=1000, n_unlabelled=size, views=1, lr=lr, optimizer="Adam", batch=128, code=code, device="cpu",
-                            spec='{"kind":"Pretraining"}',
-                        )  # fmt: skip
+                        run = fingerprint([source, instance, pretext, encoder, lr, size])
+                        common = {
+                            "run": run,
+                            "instance": f"{source}-{instance}",
+                            "seed": 0,
+                            "source": source,
+                            "pretext": pretext,
+                            "encoder": encoder,
+                            "n_params": 1000,
+                            "n_unlabelled": size,
+                            "views": 1,
+                            "lr": lr,
+                            "optimizer": "Adam",
+                            "batch": 128,
+                            "code": code,
+                            "device": "cpu",
+                            "spec": '{"kind":"Pretraining"}',
+                        }
                         for step in steps:
                             overfit = 0.3 * (size == min(sizes)) * step / max(steps)
                             x = np.exp(-900 * lr * step / max(steps)) * (0.9 if step else 1.0) + overfit + 0.02 * rng.random()
@@ -47,11 +59,17 @@ def _checkpoint(common, x, exact, shifts, replicates, rng):
     if exact:
         out.append(Row(**pre, quantity="l_pre_excess", value=x))
     else:
-        out += [Row(**pre, quantity=f"l_pre_profiled_{side}", value=floor + x + d) for side, d in (("low", -0.003), ("high", 0.003))]
+        out += [
+            Row(**pre, quantity=f"l_pre_profiled_{side}", value=floor + x + d) for side, d in (("low", -0.003), ("high", 0.003))
+        ]
     out.append(Row(**(pre | {"how": "plug_in", "stderr": None, "unit": "seconds"}), quantity="wall_s", value=1.5))
     for name, strength, kind in shifts:
         for replicate in range(replicates):
-            y = 0.4 + 0.02 * replicate + (0.0 if name == "random_label" else 1.0) * (0.5 + GAIN[name] * strength_of(name, strength) * x)
+            y = (
+                0.4
+                + 0.02 * replicate
+                + (0.0 if name == "random_label" else 1.0) * (0.5 + GAIN[name] * strength_of(name, strength) * x)
+            )
             y = float(y + 0.01 * rng.normal())
             cell = dict(
                 pre, target=f"{common['instance']}+{name}{strength}", shift=name, strength=strength, shift_kind=kind,
@@ -78,7 +96,14 @@ def summary():
         for pretext in pretexts:
             for encoder in encoders:
                 for name, strength, _ in shifts:
-                    record = dict(source=source, pretext=pretext, encoder=encoder, shift=name, strength=strength, n_instances=instances)
+                    record = {
+                        "source": source,
+                        "pretext": pretext,
+                        "encoder": encoder,
+                        "shift": name,
+                        "strength": strength,
+                        "n_instances": instances,
+                    }
                     silent = name == "random_label"
                     for number in ("data_slope", "progress_slope", "contrast", "intercept", "slope", "spread"):
                         value = np.nan if silent else GAIN[name] * (0.1 if number in ("contrast", "spread") else 1.0)
@@ -90,7 +115,7 @@ def summary():
 
 
 CLAIMS = (
-    "lower L_pre gives lower L*_adapt in-domain", "concept shift raises the intercept", "the link needs the pretext to see the label",
+    "lower L_pre gives lower L*_adapt in-domain", "concept shift raises the intercept", "the pretext must see what the label needs",
     "equal L_pre, different L*_adapt", "stopping at the best validation L_pre is not best", "the frozen probe wins with few labels",
     "probing first keeps fine-tuning right out of domain", "the earlier split transfers better",
 )  # fmt: skip
@@ -102,13 +127,25 @@ def verdicts():
     records = []
     for index, (name, outcome) in enumerate(zip(CLAIMS, outcomes, strict=True)):
         missing, estimate = outcome == "untestable", 1.0 - 0.3 * index
-        records.append(dict(
-            number=index + 1, name=name, role="confirmatory", source="GaussianFactor", estimate=np.nan if missing else estimate,
-            stderr=np.nan if missing else 0.1, interval=None if missing else (estimate - 0.2, estimate + 0.2), n_clusters=12,
-            p=1.0 if missing else 0.0004, p_holm=1.0 if missing else 0.003, outcome=outcome, null_tag=False,
-            minimal_detectable_effect=0.2 if outcome == "undecided" else np.nan,
-            detail="needs fine_tuning rows" if missing else "mean of 6 cells", hash="f0123456789a",
-        ))  # fmt: skip
+        records.append(
+            {
+                "number": index + 1,
+                "name": name,
+                "role": "confirmatory",
+                "source": "GaussianFactor",
+                "estimate": np.nan if missing else estimate,
+                "stderr": np.nan if missing else 0.1,
+                "interval": None if missing else (estimate - 0.2, estimate + 0.2),
+                "n_clusters": 12,
+                "p": 1.0 if missing else 0.0004,
+                "p_holm": 1.0 if missing else 0.003,
+                "outcome": outcome,
+                "null_tag": False,
+                "minimal_detectable_effect": 0.2 if outcome == "undecided" else np.nan,
+                "detail": "needs fine_tuning rows" if missing else "mean of 6 cells",
+                "hash": "f0123456789a",
+            }
+        )
     for number in (1, 2, 5):
-        records.append(records[number - 1] | dict(role="replication", source="Glyphs", n_clusters=6, p_holm=np.nan))
+        records.append(records[number - 1] | {"role": "replication", "source": "Glyphs", "n_clusters": 6, "p_holm": np.nan})
     return pd.DataFrame(records)

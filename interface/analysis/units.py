@@ -42,12 +42,13 @@ def coordinates(frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The design columns with x, y, y_in_domain, drop (D), floor and range (nats or squared units, as `unit` says),
-        floor_in_domain, range_in_domain, and two statuses per instance and cell: "ok"; "own_range" (one instance only:
-        its own range); "no_range" (R below 4 root-mean-square standard errors of one L*: y is nan); "no_step_0".
+        floor_in_domain, range_in_domain, and statuses. range_status, range_in_domain_status: "ok"; "own_range" (one instance
+        only: its own range); "no_range" (R below 4 root-mean-square standard errors of one L*: y is nan); "no_step_0".
+        drop_status: "ok"; "no_drop" (no run with the largest n_unlabelled falls below the start: x is nan); "no_step_0".
 
     Raises:
-        ValueError: if a column is missing or not numeric, no row holds an L*, a checkpoint has no L_prof, a row occurs
-            twice, or L_prof does not fall below its start in some instance x pretext x encoder.
+        ValueError: if a column is missing or not numeric, no row holds an L*, a checkpoint has no L_prof, or a row occurs
+            twice.
 
     Example:
         >>> rows = [dict(run=f"{i}", step=s, instance=f"w-{i}", source="w", shift="none", strength=0.0, pretext="P", encoder="E",
@@ -66,7 +67,7 @@ def coordinates(frame: pd.DataFrame) -> pd.DataFrame:
     family = group("source", "instance", "pretext", "encoder")
     size = table["n_unlabelled"].to_numpy()
     largest = size == _each(family, size, "max")
-    x, drop = _pretraining(table, family, group("run", "step"), largest)
+    x, drop, drop_status = _pretraining(table, family, group("run", "step"), largest)
 
     loss = table["l_adapt"].to_numpy()
     cell = group(*CELL, "instance")
@@ -82,6 +83,7 @@ def coordinates(frame: pd.DataFrame) -> pd.DataFrame:
         y=np.where(np.isin(status, ("ok", "own_range")), loss - floor, np.nan) / span,
         y_in_domain=np.where(np.isin(home_status, ("ok", "own_range")), loss - home_floor, np.nan) / home_span,
         drop=drop,
+        drop_status=drop_status,
         floor=floor,
         range=span,
         floor_in_domain=home_floor,
@@ -157,20 +159,17 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _pretraining(table: pd.DataFrame, family: np.ndarray, checkpoint: np.ndarray, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x and D of every row. A checkpoint counts once, however many targets it was measured on."""
+def _pretraining(
+    table: pd.DataFrame, family: np.ndarray, checkpoint: np.ndarray, largest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, D and its status of every row. A checkpoint counts once, however many targets it was measured on."""
     pre, first = table["l_pre_profiled"].to_numpy(), ~pd.Series(checkpoint).duplicated().to_numpy()
     lowest = pd.Series(np.where(largest, pre, np.inf)).groupby(family).min().to_numpy()
     start = _totals(family, pre, first & (table["step"].to_numpy() == 0))
     drop = start - lowest
-    flat = drop <= ROUND_OFF * np.abs(start)
-    if flat.any():
-        row = table.iloc[int(np.argmax(flat[family]))]
-        raise ValueError(
-            f"L_prof does not fall in instance {row['instance']}, pretext {row['pretext']}, encoder {row['encoder']}: no run with "
-            "the largest n_unlabelled goes below the mean at step 0, so x has no scale; train longer, or leave this cell out"
-        )
-    return (pre - lowest[family]) / drop[family], drop[family]
+    status = np.select([np.isnan(drop), drop <= ROUND_OFF * np.abs(start)], ["no_step_0", "no_drop"], "ok")
+    scale = np.where(status == "ok", drop, np.nan)
+    return (pre - lowest[family]) / scale[family], drop[family], status[family]
 
 
 def _floors(table: pd.DataFrame, target: np.ndarray, largest: np.ndarray) -> np.ndarray:

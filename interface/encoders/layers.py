@@ -9,8 +9,14 @@ from torch import Tensor, nn
 class Linear(nn.Linear):
     """`nn.Linear`; with stacked parameters (r, out, in) it gives (r, n, out) in one product.
 
-    The input is (r, n, in), or (n, in) where all runs share it.
+    The input is (r, n, in), or (n, in) where all runs share it. Parameters are 0 until `initialise` draws them: building a
+    module spends nothing of the global random stream.
     """
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.weight.ndim == 2:
@@ -39,8 +45,3 @@ def initialise(module: nn.Module, generator: torch.Generator) -> nn.Module:
                 if here.bias is not None:
                     here.bias.zero_()
     return module
-
-
-def stacked_linear(modules_in: int, modules_out: int, *, bias: bool = True) -> Linear:
-    """A `Linear` that does not spend the global random stream on an initialisation that is thrown away."""
-    return nn.utils.skip_init(Linear, modules_in, modules_out, bias=bias)

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from interface.encoders._base import Encoder, scattered
-from interface.encoders.layers import stacked_linear
+from interface.encoders.layers import Linear
 from interface.theory.embedding import Embedding, linear_embedding
 from interface.theory.moments import Moments
 
@@ -38,7 +38,7 @@ class LinearEncoder(Encoder):
         return True
 
     def build(self, input_dim: int) -> nn.Module:
-        return nn.Sequential(OrderedDict(output=stacked_linear(input_dim, self.features, bias=False)))
+        return nn.Sequential(OrderedDict(output=Linear(input_dim, self.features, bias=False)))
 
     def embedding(self, state: Mapping[str, np.ndarray], moments: Moments, visible: tuple[int, ...] | None = None) -> Embedding:
         return linear_embedding(scattered(state["output.weight"], visible, len(moments.covariance)), moments)

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from interface.encoders._base import Encoder, scattered
-from interface.encoders.layers import stacked_linear
+from interface.encoders.layers import Linear
 from interface.theory.embedding import Embedding, relu_embedding
 from interface.theory.moments import Moments
 
@@ -44,9 +44,9 @@ class MLP(Encoder):
     def build(self, input_dim: int) -> nn.Module:
         return nn.Sequential(
             OrderedDict(
-                hidden=stacked_linear(input_dim, self.width, bias=self.bias),
+                hidden=Linear(input_dim, self.width, bias=self.bias),
                 relu=nn.ReLU(),
-                output=stacked_linear(self.width, self.features, bias=self.bias),
+                output=Linear(self.width, self.features, bias=self.bias),
             )
         )
 

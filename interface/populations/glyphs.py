@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from interface.core import Estimate, Kind, Shift
 from interface.populations._base import Examples, Population
 
+NO_SHIFT = Shift()
 SIDE, BOX = 16, 40  # pixels: of an example, and of the stored glyph that it is sampled from
 
 # One set of ten an instance: random permutations of a-zA-Z0-9 and of 60 letters without a Latin look-alike.
@@ -74,7 +75,7 @@ class Glyphs(Population):
 
     index: int = 0
     noise: float = 0.1
-    applied: Shift = Shift()
+    applied: Shift = NO_SHIFT
 
     shifts: ClassVar[dict[str, Kind]] = {
         "typeface": "covariate",
@@ -127,11 +128,12 @@ class Glyphs(Population):
         moved = torch.rand(n, generator=generator) < strength
         y = torch.where(moved, anew, shown) if self.applied.name == "random_label" else shown
 
-        face = torch.where(moved, other.first + other_face * self.n_classes, source.first + source_face * self.n_classes)
+        from_other = moved & (self.applied.name in domains)
+        face = torch.where(from_other, other.first + other_face * self.n_classes, source.first + source_face * self.n_classes)
         which = (face + shown).repeat_interleave(k)
         poses = example_poses(n, generator).repeat_interleave(k, 0) @ view_poses(n * k, generator, turned * math.pi / 2)
-        mean = torch.where(moved, other.mean, source.mean).repeat_interleave(k)[:, None]
-        deviation = torch.where(moved, self._with_noise(other), self._with_noise(source)).repeat_interleave(k)[:, None]
+        mean = torch.where(from_other, other.mean, source.mean).repeat_interleave(k)[:, None]
+        deviation = torch.where(from_other, self._with_noise(other), self._with_noise(source)).repeat_interleave(k)[:, None]
 
         x = torch.empty(n * k, self.input_dim)
         for start in range(0, n * k, AT_ONCE):

@@ -158,9 +158,7 @@ def _stacked(dataset: Dataset[Any]) -> tuple[Tensor, Tensor | None]:
     shape = inputs[0].shape
     odd = next((i for i, one in enumerate(inputs) if one.shape != shape), None)
     if odd is not None:
-        raise ValueError(
-            f"Pool: x has items of shapes {tuple(shape)} and, item {odd}, {tuple(inputs[odd].shape)}; make them equal"
-        )
+        raise ValueError(f"Pool: x has items of shapes {tuple(shape)} and, item {odd}, {tuple(inputs[odd].shape)}; make them equal")
     return torch.stack(inputs), torch.stack([_tensor(item[1], "y") for item in items]) if paired else None
 
 
@@ -185,9 +183,7 @@ def _check_labels(y: Tensor, n: int) -> None:
     if classes < 2:
         raise ValueError(f"Pool: y holds {classes} class ({int(y[0])}); allowed: at least 2, or y=None for data without labels")
     if int(y.max()) >= n:
-        raise ValueError(
-            f"Pool: y holds {int(y.max())} with only {n} examples; allowed: classes 0..C-1 ({RENUMBER} numbers them)"
-        )
+        raise ValueError(f"Pool: y holds {int(y.max())} with only {n} examples; allowed: classes 0..C-1 ({RENUMBER} numbers them)")
 
 
 def _first(where: Tensor) -> int:

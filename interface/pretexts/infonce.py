@@ -18,6 +18,7 @@ from interface.pretexts._base import RANK_CUT, Embed, Pretext, held_out_bracket
 
 BATCH = 128  # the canonical evaluation: 127 in-batch negatives
 N_BATCHES = 24
+COLDEST = 0.02
 PROFILE_TOLERANCE = 1e-5  # nats: estimated decrement at which the bilinear critic counts as fitted
 
 
@@ -38,7 +39,7 @@ class InfoNCE(Pretext):
     arXiv:1807.03748, eq. (4); symmetric and with in-batch negatives as Chen et al., "SimCLR", ICML 2020.
 
     Args:
-        temperature: divides the cosine similarities, > 0.
+        temperature: divides the cosine similarities, >= 0.02, so that their exponentials stay within float32.
         projection: dimension of the space in which cosines are taken.
     """
 
@@ -51,8 +52,8 @@ class InfoNCE(Pretext):
     profile_class_differs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"InfoNCE: temperature is {self.temperature!r}; allowed: a number > 0")
+        if not self.temperature >= COLDEST:
+            raise ValueError(f"InfoNCE: temperature is {self.temperature!r}; allowed: a number >= {COLDEST}")
 
     def view(self, examples: Examples, noise: Tensor | None) -> Pairs:
         return Pairs(examples.x[..., 0, :], examples.x[..., 1, :])
@@ -65,13 +66,19 @@ class InfoNCE(Pretext):
     def loss(self, embed: Embed, head: Embed | None, views: Pairs) -> Tensor:
         assert head is not None
         a, b = (nn.functional.normalize(head(embed(x)), dim=-1) for x in views)
-        return _symmetric_cross_entropy(a @ b.mT / self.temperature)
+        return self._cosine_loss(a, b)
 
     def evaluate(self, embed: Embed, head: Embed | None, views: Pairs) -> Tensor:
         """Mean loss of each batch of 128, (..., batches)."""
         assert head is not None
         a, b = (nn.functional.normalize(head(embed(x)), dim=-1).unflatten(-2, (-1, BATCH)) for x in views)
-        return _symmetric_cross_entropy(a @ b.mT / self.temperature).mean(-1)
+        return self._cosine_loss(a, b).mean(-1)
+
+    def _cosine_loss(self, a: Tensor, b: Tensor) -> Tensor:
+        """(..., n) from unit vectors: similarities are bounded, so one exponential serves both directions."""
+        similarity = a @ b.mT / self.temperature
+        weight = similarity.exp()
+        return 0.5 * (weight.sum(-1).log() + weight.sum(-2).log()) - similarity.diagonal(dim1=-2, dim2=-1)
 
     def profile(self, embed: Embed, fit: Pairs, test: Pairs) -> list[Bracket]:
         """Infimum over W of the loss with similarities z'W z+: convex, fitted by L-BFGS on the fit batches."""

@@ -4,4 +4,16 @@ from interface.table._base import COLUMNS, to_frame
 from interface.table.store import compact, merge, metadata, read, readable, sweep_temporaries, write
 from interface.table.wide import IDENTITY, wide
 
-__all__ = ["COLUMNS", "IDENTITY", "compact", "merge", "metadata", "read", "readable", "sweep_temporaries", "to_frame", "wide", "write"]
+__all__ = [
+    "COLUMNS",
+    "IDENTITY",
+    "compact",
+    "merge",
+    "metadata",
+    "read",
+    "readable",
+    "sweep_temporaries",
+    "to_frame",
+    "wide",
+    "write",
+]

@@ -53,7 +53,9 @@ def to_arrow(rows: Iterable[Row] | pd.DataFrame) -> pa.Table:
 def conformed(columns: Mapping[str, Any], length: int, origin: str) -> pa.Table:
     unknown, absent = sorted(set(columns) - set(COLUMNS)), [name for name in REQUIRED if name not in columns]
     if unknown:
-        raise ValueError(f"{origin}: no column of a row is called {', '.join(unknown)}; a new measurement is a new quantity, not a column")
+        raise ValueError(
+            f"{origin}: no column of a row is called {', '.join(unknown)}; a new measurement is a new quantity, not a column"
+        )
     if absent:
         raise ValueError(f"{origin} lacks the column(s) {', '.join(absent)}, which every row states")
     arrays = [
@@ -64,8 +66,11 @@ def conformed(columns: Mapping[str, Any], length: int, origin: str) -> pa.Table:
 
 def _typed(values: Any, name: str, kind: pa.DataType, origin: str) -> pa.Array | pa.ChunkedArray:
     try:
-        # types are inferred and then checked: told a type, Arrow would round 1.5 to an integer without a word
-        array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=isinstance(values, pd.Series))
+        array = values
+        if not isinstance(values, (pa.Array, pa.ChunkedArray)):
+            # a frame's NaN is a null, but for `value`, where it is what was measured; types are inferred and then checked:
+            # told a type, Arrow would round 1.5 to an integer without a word
+            array = pa.array(values, from_pandas=isinstance(values, pd.Series) and name != "value")
         found = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
         fits = (pa.types.is_string, pa.types.is_large_string) if kind == _STRING else (pa.types.is_integer, pa.types.is_floating)
         if not (pa.types.is_null(found) or any(test(found) for test in fits)):
@@ -91,8 +96,8 @@ def packed_key(frame: pd.DataFrame, columns: Iterable[str]) -> np.ndarray:
         packed = packed * (len(levels) + 1) + codes + 1
         size *= len(levels) + 1
         if size > 2**31:  # renumber before the product can overflow
-            packed, levels = pd.factorize(packed)
-            size = len(levels)
+            packed = pd.factorize(packed)[0]
+            size = len(packed) + 1
     return packed
 
 

@@ -102,7 +102,7 @@ def sweep_temporaries(folder: str | os.PathLike[str]) -> list[Path]:
     removed = []
     for path in sorted(p for place in (Path(folder), Path(folder) / RUNS) if place.is_dir() for p in place.glob(".*.tmp")):
         host, pid = path.name.split("~")[1:3]
-        if (_runs(int(pid)) if host == _host() else time.time() - path.stat().st_mtime < FOREIGN_LEFTOVER_S):
+        if _runs(int(pid)) if host == _host() else time.time() - path.stat().st_mtime < FOREIGN_LEFTOVER_S:
             continue
         path.unlink(missing_ok=True)
         removed.append(path)
@@ -123,7 +123,9 @@ def merge(*paths: str | os.PathLike[str], keep_older: bool = False) -> pd.DataFr
     frame = read(*paths)
     codes = sorted(frame["code"].dropna().unique())
     if len(codes) > 1 and not keep_older:
-        raise ValueError(f"merge: rows were made by different code ({', '.join(codes)}); recompute the older or pass keep_older=True")
+        raise ValueError(
+            f"merge: rows were made by different code ({', '.join(codes)}); recompute the older or pass keep_older=True"
+        )
     key, code = packed_key(frame, ROW_KEY), packed_key(frame, ["code"])
     if keep_older:
         keep = code == pd.Series(code).groupby(key).transform("last").to_numpy()
@@ -210,8 +212,6 @@ def _concatenated(tables: list[pa.Table]) -> pa.Table:
 def _metadata_of(schema: pa.Schema) -> dict[str, str]:
     pairs = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     return {key: value for key, value in pairs.items() if key not in ("ARROW:schema", "pandas")}
-
-
 
 
 def _host() -> str:

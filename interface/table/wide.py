@@ -17,7 +17,16 @@ IDENTITY = (
     "n_unlabelled", "views", "lr", "optimizer", "batch", "adaptation", "n_labels", "depth", "readout", "replicate", "unit",
     "device", "code",
 )  # fmt: skip
-FIRST = ("l_pre", "l_pre_profiled", "l_pre_profiled_low", "l_pre_profiled_high", "l_pre_excess", "l_adapt", "l_adapt_low", "l_adapt_high")
+FIRST = (
+    "l_pre",
+    "l_pre_profiled",
+    "l_pre_profiled_low",
+    "l_pre_profiled_high",
+    "l_pre_excess",
+    "l_adapt",
+    "l_adapt_low",
+    "l_adapt_high",
+)
 
 
 def wide(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +48,8 @@ def wide(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
 
     Example:
         >>> cell = dict(run="r", step=0, target="t", adaptation="LinearProbe", how="exact")
-        >>> frame = wide([Row(run="r", step=0, quantity="l_pre", value=2.0, how="exact"), Row(quantity="l_adapt", value=0.5, **cell)])
+        >>> pre = Row(run="r", step=0, quantity="l_pre", value=2.0, how="exact")
+        >>> frame = wide([pre, Row(quantity="l_adapt", value=0.5, **cell)])
         >>> frame[["target", "l_pre", "l_adapt", "l_adapt_high"]].values.tolist()
         [['t', 2.0, 0.5, 0.5]]
     """
@@ -116,9 +126,8 @@ class _Columns:
             for suffix, field in (("", "value"), ("_stderr", "stderr")):
                 columns[name + suffix] = np.where(source < 0, np.nan, self.long[field].to_numpy()[source])
             for field in ("how", "status"):
-                column = self.long[field]
-                codes = np.where(source < 0, -1, column.cat.codes.to_numpy()[source])
-                columns[f"{name}_{field}"] = pd.Series(pd.Categorical.from_codes(codes, dtype=column.dtype)).astype("str")
+                column = pd.Series(self.long[field].array.take(source, allow_fill=True))  # null where the source is -1
+                columns[f"{name}_{field}"] = _plain(column)
         return pd.DataFrame(columns)
 
 
@@ -132,8 +141,13 @@ def _identity(long: pd.DataFrame, representative: np.ndarray) -> pd.DataFrame:
         if str(COLUMNS[name]) == "int64":
             out[name] = out[name].astype("float64" if out[name].isna().any() else "int64")
         elif str(COLUMNS[name]) != "double":
-            out[name] = out[name].astype("str")
+            out[name] = _plain(out[name])
     return out
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """A categorical column as strings, a null staying null."""
+    return column.astype(column.cat.categories.dtype)
 
 
 def _exact_is_its_own_bracket(out: pd.DataFrame) -> None:

@@ -6,6 +6,7 @@ import heapq
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from interface.theory.moments import Matrix, Moments
 
@@ -14,14 +15,16 @@ __all__ = [
     "Matrix",
     "Moments",
     "Operator",
+    "SpectralForm",
     "alignment",
     "hermite_spectrum",
     "inverse_root",
     "root",
+    "spectral_form",
     "whitening",
 ]
 
-CUT = 1e-10  # directions of z whose variance is below this share of the largest (after each coordinate is scaled to 1) count as absent
+CUT = 1e-10  # directions of z with less than this share of the largest variance (each coordinate scaled to 1) count as absent
 DEAD = 1e-15  # coordinates below this share of the largest coordinate's variance are round-off
 MAX_RANK = 64  # eigenvalues beyond the linear functions that an operator keeps: enough for bands up to this rank
 
@@ -70,6 +73,44 @@ class Operator(NamedTuple):
         if not linear:
             spectrum = np.concatenate([spectrum, self.beyond])
         return float(self.c - np.sort(spectrum.clip(min=0))[::-1][:rank].sum())
+
+
+class SpectralForm(NamedTuple):
+    """A pretext and a target in the eigenbasis of S, eigenvalues descending, those beyond the linear functions among them.
+
+    spectrum (n,); target (n, K), 0 on functions that are not linear; rank, at most n; best = sum of the top `rank` eigenvalues,
+    c minus the floor; total = |target|_F^2.
+    """
+
+    spectrum: Matrix
+    target: Matrix
+    rank: int
+    best: float
+    total: float
+
+
+def spectral_form(S: Matrix, target: ArrayLike, rank: int, beyond: ArrayLike = ()) -> SpectralForm:
+    """Rotates S (k, k) and target (k,) or (k, K) into the eigenbasis of S, joined by the eigenvalues `beyond`.
+
+    Raises:
+        ValueError: if shapes do not fit, S is not positive semi-definite, rank < 1, or `beyond` is too short for the rank.
+    """
+    S, extra = np.asarray(S, dtype=np.float64), np.asarray(beyond, dtype=np.float64)
+    label = np.asarray(target, dtype=np.float64)
+    label = label[:, None] if label.ndim == 1 else label
+    if S.ndim != 2 or S.shape[0] != S.shape[1] or label.ndim != 2 or len(label) != len(S):
+        raise ValueError(f"S has shape {S.shape} and target {np.shape(target)}; allowed: (k, k) with (k,) or (k, K)")
+    if rank < 1 or (len(extra) == MAX_RANK and rank > MAX_RANK):
+        raise ValueError(f"rank is {rank}; allowed: at least 1{', at most 64 with `beyond`' if len(extra) else ''}")
+    values, vectors = np.linalg.eigh(S)
+    if not np.allclose(S, S.T, rtol=0, atol=1e-9 * np.abs(S).max(initial=0)) or values[0] < -1e-9 * np.abs(values).max():
+        raise ValueError(f"S is not symmetric positive semi-definite: its lowest eigenvalue is {values[0]!r}")
+    extra = np.sort(extra)[::-1][:rank]
+    spectrum = np.concatenate([values.clip(min=0), extra])
+    rotated = np.concatenate([vectors.T @ label, np.zeros((len(extra), label.shape[1]))])
+    order = np.argsort(-spectrum, kind="stable")
+    spectrum, rank = spectrum[order], min(rank, len(spectrum))
+    return SpectralForm(spectrum, rotated[order], rank, float(spectrum[:rank].sum()), float(np.square(label).sum()))
 
 
 def root(covariance: Matrix) -> Matrix:
@@ -137,7 +178,9 @@ def hermite_spectrum(correlations: Matrix, count: int = MAX_RANK) -> Matrix:
     rho = np.asarray(correlations, dtype=np.float64)
     rho = rho[np.abs(rho) > 1e-12]  # round-off of a zero correlation
     if (np.abs(rho) >= 1).any():
-        raise ValueError(f"correlations: the largest is {np.abs(rho).max()!r} in absolute value; allowed: below 1 (is the noise 0?)")
+        raise ValueError(
+            f"correlations: the largest is {np.abs(rho).max()!r} in absolute value; allowed: below 1 (is the noise 0?)"
+        )
     found: list[float] = []
     # Best first: a multiset of factors is extended by its last factor or a later one, so each is met once, in order of |product|.
     heap = [(-abs(value), 1, position, value) for position, value in enumerate(rho)]

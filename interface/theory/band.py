@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from interface.theory._base import Matrix
-from interface.theory._spectral import SpectralForm, spectral_form
+from interface.theory._base import Matrix, SpectralForm, spectral_form
+
+Index = NDArray[np.intp]
 
 ROUND_OFF = 64 * np.finfo(np.float64).eps / 2  # of the excess, relative to the losses that it is a difference of
 REACH = 1e9  # largest multiplier, in units of |target|^2 / s_1
@@ -31,7 +32,7 @@ def band(
     compression: bool = True,
     beyond: ArrayLike = (),
     at_equality: bool = False,
-    tolerance: float = 1e-7,
+    tolerance: float = 1e-6,
 ) -> Band:
     """Range of E* = |(I-P)Y|_F^2 over all encoders of at most `rank` coordinates with L_pre <= floor + excess, squared units of y.
 
@@ -105,7 +106,7 @@ def sufficient_excess(S: Matrix, target: ArrayLike, rank: int, tolerated: float,
     low, high = 0.0, form.best
     if sufficiency(S, target, rank, 0.0, beyond=beyond) > tolerated:
         return -np.inf
-    for _ in range(4):  # each round narrows 64-fold
+    for _ in range(5):  # each round narrows 64-fold
         grid = np.linspace(low, high, 65)
         inside = np.flatnonzero(sufficiency(S, target, rank, grid, beyond=beyond) <= tolerated)[-1]
         low, high = grid[inside], grid[min(inside + 1, 64)]
@@ -138,7 +139,7 @@ def _largest_explained(
     """Upper value (n,) of sign * tr(PT) over tr(PS) >= best - excess, by its dual in one multiplier."""
     if form.total == 0:
         return np.zeros_like(excess)
-    unit = form.total / max(form.spectrum[0], np.finfo(np.float64).tiny)
+    unit = form.total / (form.spectrum[0] or 1.0)
     grid = unit * np.concatenate([[0.0], np.logspace(-4, 4, 33)])
     if at_equality:
         grid = np.concatenate([-unit * np.logspace(4, -4, 25), grid])
@@ -188,23 +189,22 @@ def _merged(lines: _Tangents, new: _Tangents) -> _Tangents:
     return _Tangents(*(part[order] for part in both))
 
 
-def _first_affordable(lines: _Tangents, excess: Matrix) -> Matrix:
+def _first_affordable(lines: _Tangents, excess: Matrix) -> Index:
     """Index of the first multiplier whose maximiser spends no more than `excess`; spent falls as the multiplier grows."""
     return np.searchsorted(-np.minimum.accumulate(lines.spent), -excess, side="left")
 
 
-def _refinement(lines: _Tangents, below: Matrix, excess: Matrix, *, logarithmic: bool) -> tuple[Matrix, Matrix]:
+def _refinement(lines: _Tangents, below: Index, excess: Matrix, *, logarithmic: bool) -> tuple[Matrix, Matrix]:
     """Next multiplier for each excess, and the proven distance of its present value from the optimum."""
     above = below - 1
-    (l0, d0, v0), (l1, d1, v1) = ((part[index] for part in lines) for index in (above, below))
+    (l0, d0, v0), (l1, d1, v1) = ([part[index] for part in lines] for index in (above, below))
     share = np.divide(d0 - excess, d0 - d1, out=np.zeros_like(d0), where=d0 > d1).clip(0, 1)
     attained = v0 + share * (v1 - v0)  # a mixture of the two maximisers: what is surely reachable in the dual
     outer = np.minimum(v0 + l0 * (excess - d0), v1 + l1 * (excess - d1))
-    crossing = np.divide(v0 - l0 * d0 - v1 + l1 * d1, d0 - d1, out=0.5 * (l0 + l1), where=d0 > d1)
+    proposal = np.divide(v0 - v1, d0 - d1, out=0.5 * (l0 + l1), where=d0 > d1)  # where the two lines cross: exact at a kink
     if logarithmic:  # spent ~ 1 / l^2 near the floor: a straight line on logarithmic axes
         usable = (l0 > 0) & (d1 > 0) & (d0 > d1)
-        safe = lambda part, other: np.log(np.where(usable, part, other))  # noqa: E731
-        fraction = (safe(d0, 2.0) - safe(excess, 1.0)) / (safe(d0, 2.0) - safe(d1, 1.0))
-        crossing = np.where(usable, np.exp(safe(l0, 1.0) + fraction * (safe(l1, 1.0) - safe(l0, 1.0))), crossing)
-    margin = 0.02 * (l1 - l0)  # never creep along one end
-    return crossing.clip(l0 + margin, l1 - margin), outer - attained
+        a0, a1, b0, b1, b = (np.log(np.where(usable, part, 1.0)) for part in (l0, l1, d0, d1, excess))
+        fraction = np.divide(b0 - b, b0 - b1, out=np.full_like(b, 0.5), where=usable)
+        proposal = np.where(usable, np.exp(a0 + fraction.clip(0.02, 0.98) * (a1 - a0)), proposal)
+    return proposal.clip(l0, l1), outer - attained

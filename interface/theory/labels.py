@@ -44,7 +44,7 @@ class LinearLabel:
         vectors = {name: np.asarray(getattr(self, name), dtype=np.float64) for name in ("aligned", "foreign", "fresh")}
         for name, vector in vectors.items():
             if vector.shape != (len(self.aligned),) or not abs(np.linalg.norm(vector) - 1) <= UNIT:
-                raise ValueError(f"LinearLabel: {name} has shape {vector.shape}; allowed: a unit vector of length {len(self.aligned)}")
+                raise ValueError(f"LinearLabel: {name} {vector.shape} must be a unit vector of length {len(self.aligned)}")
         if abs(vectors["aligned"] @ vectors["foreign"]) > UNIT:
             raise ValueError("LinearLabel: aligned and foreign are not orthogonal")
         if max(abs(vectors["fresh"] @ vectors["aligned"]), abs(vectors["fresh"] @ vectors["foreign"])) > 1 - UNIT:
@@ -88,9 +88,9 @@ def overlap_label(moments: Moments, operator: Operator, rank: int, *, rng: np.ra
     values, vectors = np.linalg.eigh(operator.S)
     values, vectors = values[::-1], vectors[:, ::-1]
     if not 0 < rank < len(values):
-        raise ValueError(f"overlap_label: rank is {rank}; allowed: 1 to {len(values) - 1}, so that something is left that is not read")
+        raise ValueError(f"overlap_label: rank is {rank}; allowed: 1 to {len(values) - 1}, so that something is left unread")
     if values[rank - 1] - values[rank] <= GAP * values[0]:
-        raise ValueError(f"overlap_label: S has equal eigenvalues at rank {rank}; its optimum is not unique, so overlap has no meaning")
+        raise ValueError(f"overlap_label: S has equal eigenvalues at rank {rank}: no unique optimum, so overlap has no meaning")
     inside, outside, fresh = rng.normal(size=rank), rng.normal(size=len(values) - rank), rng.normal(size=len(moments.covariance))
     whitened = root(moments.covariance) @ operator.whitener.T  # (d, k), orthonormal columns
     return LinearLabel(

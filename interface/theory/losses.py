@@ -34,7 +34,7 @@ def linear_prediction_loss(
         ValueError: if the block leaves x, or the head's shape does not fit the block and the embedding.
 
     Source: Baldi and Hornik, "Neural networks and principal component analysis", Neural Networks 1989 (linear autoencoders);
-        profiled over the pretext head because only the encoder is passed on (Bommasani et al. 2021, arXiv:2108.07258, section 4.10).
+        profiled because only the encoder is passed on (Bommasani et al. 2021, arXiv:2108.07258, section 4.10).
     """
     block = _block(block, moments)
     total = moments.covariance.diagonal()[block].sum()
@@ -151,6 +151,6 @@ def _block(block: Block | None, moments: Moments) -> np.ndarray:
     if block is None:
         return np.arange(length)
     indices = np.asarray(block)
-    if indices.ndim != 1 or indices.dtype.kind not in "iu" or not ((0 <= indices) & (indices < length)).all():
+    if indices.ndim != 1 or indices.dtype.kind not in "iu" or not ((indices >= 0) & (indices < length)).all():
         raise ValueError(f"block is {block!r}; allowed: a list of indices of x, each in [0, {length})")
     return indices

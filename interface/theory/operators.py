@@ -26,7 +26,7 @@ def autoencoding_operator(moments: Moments) -> Operator:
 
 
 def fixed_mask_operator(moments: Moments, visible: Sequence[int] | np.ndarray, hidden: Sequence[int] | np.ndarray) -> Operator:
-    """S = Sigma_AA^-1/2 Sigma_AB Sigma_BA Sigma_AA^-1/2, c = tr Sigma_BB: predicting the hidden block B from a span of the visible A.
+    """S = Sigma_AA^-1/2 Sigma_AB Sigma_BA Sigma_AA^-1/2, c = tr Sigma_BB, squared units of x: predicts block B from a span of A.
 
     Coordinates are those of x_A, whitened: k = len(visible), and the whitener is 0 on the hidden columns. A label has a part that
     no encoder of x_A sees: L*_adapt = var_y - |target|^2 + E*, with |target|^2 below the explained variance of y given all x.
@@ -40,7 +40,8 @@ def fixed_mask_operator(moments: Moments, visible: Sequence[int] | np.ndarray, h
     visible, hidden = np.asarray(visible), np.asarray(hidden)
     both = np.concatenate([visible, hidden])
     if not len(visible) or not len(hidden) or len(set(both.tolist())) < len(both) or not ((both >= 0) & (both < len(sigma))).all():
-        raise ValueError(f"visible {visible.tolist()} and hidden {hidden.tolist()}; allowed: disjoint, not empty, within [0, {len(sigma)})")
+        got = f"visible {visible.tolist()} and hidden {hidden.tolist()}"
+        raise ValueError(f"fixed_mask_operator: {got}; allowed: disjoint, not empty, within [0, {len(sigma)})")
     within = inverse_root(sigma[np.ix_(visible, visible)])
     predicted = within @ sigma[np.ix_(visible, hidden)]
     whitener = np.zeros((len(visible), len(sigma)))

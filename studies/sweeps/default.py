@@ -12,6 +12,7 @@ Learning rate and the number of unlabelled examples cross; the second is the one
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from interface.encoders import MLP, Encoder, LinearEncoder
@@ -64,7 +65,7 @@ def _gaussian_transfers(source: GaussianFactor, pretext: Pretext) -> tuple[Trans
     moments = source.moments()
     operator = pretext.operator(moments)
     labelled = [
-        source.relabelled(overlap_label(moments, operator, RANK, rng=rng("label", source.instance, pretext.name, j)))
+        replace(source, label=overlap_label(moments, operator, RANK, rng=rng("label", source.instance, pretext.name, j)))
         for j in range(DIRECTIONS)
     ]
     return tuple(

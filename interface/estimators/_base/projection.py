@@ -42,20 +42,10 @@ def project(rows: Sample, *, centred: bool) -> Projection:
     """By one eigendecomposition of X'X for many well-conditioned rows, else by the singular values of the rows."""
     if not rows.small and rows.n > rows.d:
         found = _from_moments(rows, centred)
-        if found is not None:
+        if found.status == "ok":
             return found
-        x = rows.rows()
-        if x is None:
-            found = _from_moments(rows, centred, cut=True)
-            assert found is not None
-            return found
-    else:
-        x = rows.rows()
-        if x is None:
-            found = _from_moments(rows, centred, cut=True)
-            assert found is not None
-            return found
-    return _from_rows(x, _outputs(rows), centred)
+    x = rows.rows()
+    return _from_moments(rows, centred) if x is None else _from_rows(x, _outputs(rows), centred)
 
 
 def _outputs(rows: Sample) -> Array:
@@ -76,13 +66,11 @@ def _from_rows(x: Array, outputs: Array, centred: bool) -> Projection:
     return Projection(s[keep] ** 2, squared, total, _residual(total, squared, x.shape[0]), *x.shape, float(s @ s))
 
 
-def _from_moments(rows: Sample, centred: bool, cut: bool = False) -> Projection | None:
+def _from_moments(rows: Sample, centred: bool) -> Projection:
     moments = rows.moments
     gram = moments.scatter() if centred else moments.gram()
     eigenvalues, vectors = np.linalg.eigh(gram)
     top = float(eigenvalues[-1])
-    if not cut and not eigenvalues[0] > CONDITION * top:
-        return None
     keep = eigenvalues > 4 * EPS * np.sqrt(len(gram)) * top * (1 if top > 0 else 0)
     keep[: max(0, len(gram) - rows.n)] = False
     sigma, vectors = eigenvalues[keep], vectors[:, keep]

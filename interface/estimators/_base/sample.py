@@ -33,11 +33,12 @@ class Sample:
     statistics: Statistics | None = None
     raw: Any = None
     _moments: Moments | None = field(default=None, repr=False)
-    class_products: bool = False
+    by_rows: bool = False
 
     @property
     def small(self) -> bool:
-        return self.x is not None and self.n * self.d <= SMALL
+        """Whether values and replicates are computed from the rows themselves."""
+        return self.x is not None and (self.by_rows or self.n * self.d <= SMALL)
 
     def rows(self) -> Array | None:
         """(n, d) rows on the CPU, or None; large inputs are converted only where a score needs them."""
@@ -50,7 +51,7 @@ class Sample:
         if self._moments is None:
             if self.statistics is None:
                 source = self.x if self.x is not None else self.raw
-                self.statistics = Statistics(blocks=0 if self.small else self.blocks, class_products=self.class_products)
+                self.statistics = Statistics(blocks=0 if self.small else self.blocks)
                 self.statistics.add(source, self.codes, targets=self.targets)
             self._moments = self.statistics.moments
         return self._moments
@@ -64,7 +65,7 @@ class Sample:
             for keep in kept_rows(self.n, self.blocks):
                 codes = None if self.codes is None else np.unique(self.codes[keep], return_inverse=True)[1]
                 targets = None if self.targets is None else self.targets[keep]
-                yield Sample(len(keep), self.d, self.x[keep], codes, targets, 0, class_products=self.class_products)
+                yield Sample(len(keep), self.d, self.x[keep], codes, targets, 0, by_rows=self.by_rows)
             return
         self.moments  # gathers the statistics
         assert self.statistics is not None
@@ -85,8 +86,8 @@ def sample(
     *,
     targets: ArrayLike | None = None,
     blocks: int | None = None,
-    class_products: bool = False,
     labelled: bool = False,
+    by_rows: bool = False,
     cost: float = EIGEN,
 ) -> Sample:
     """Checked input of a score: rows with labels, or a Statistics that already saw both.
@@ -96,8 +97,8 @@ def sample(
         labels: (n,) classes; None with Statistics.
         targets: (n, k) regression targets; None with Statistics.
         blocks: blocks for the standard error; None takes BLOCKS where that is cheap beside the value, else 0.
-        class_products: whether the score needs X'X by class.
         labelled: whether labels are required.
+        by_rows: take rows, where given, instead of gathering sums.
         cost: flops of one evaluation from sums, in units of d^3.
     """
     if blocks is not None and (blocks < 0 or blocks == 1):
@@ -119,12 +120,13 @@ def sample(
     n, d = shape
     codes = class_codes(labels, n)[0] if labelled or labels is not None else None  # type: ignore[arg-type]
     values = None if targets is None else real_targets(targets, n)
-    small = n * d <= SMALL
+    small = by_rows or n * d <= SMALL
     if blocks is None:
         each = cost * float(min(n, d) ** 2 * max(n if small else d, d))
         blocks = BLOCKS if BLOCKS * each <= max(CHEAP, float(n) * d * d) else 0
     blocks = blocks if n >= 2 * max(blocks, 2) else (n if n >= 4 else 0) if blocks else 0
-    return Sample(n, d, matrix(raw) if small else None, codes, values, blocks, raw=None if small else raw, class_products=class_products)
+    x = matrix(raw) if small else None
+    return Sample(n, d, x, codes, values, blocks, raw=None if small else raw, by_rows=by_rows)
 
 
 def jackknife(replicates: list[float]) -> float | None:

@@ -1,0 +1,33 @@
+"""Statistics on the wide table: coordinates, slopes, the three numbers, verdicts in words; and `analyze` for a user's own table."""
+
+from interface.analysis.analyze import Analysis as Analysis
+from interface.analysis.analyze import analyze as analyze
+from interface.analysis.branch import descending_branch as descending_branch
+from interface.analysis.data_slope import DataSlope as DataSlope
+from interface.analysis.data_slope import data_slope as data_slope
+from interface.analysis.multiplicity import benjamini_hochberg as benjamini_hochberg
+from interface.analysis.multiplicity import holm as holm
+from interface.analysis.multiplicity import holm_divisors as holm_divisors
+from interface.analysis.notes import Note as Note
+from interface.analysis.panels import SUPERVISED as SUPERVISED
+from interface.analysis.panels import Cell as Cell
+from interface.analysis.panels import Panel as Panel
+from interface.analysis.panels import Panels as Panels
+from interface.analysis.panels import Scale as Scale
+from interface.analysis.panels import panel as panel
+from interface.analysis.panels import panels as panels
+from interface.analysis.progress_slope import ProgressSlope as ProgressSlope
+from interface.analysis.progress_slope import progress_slope as progress_slope
+from interface.analysis.sufficiency import Sufficiency as Sufficiency
+from interface.analysis.sufficiency import sufficiency as sufficiency
+from interface.analysis.summary import summarize as summarize
+from interface.analysis.three_numbers import Spread as Spread
+from interface.analysis.three_numbers import ThreeNumbers as ThreeNumbers
+from interface.analysis.three_numbers import three_numbers as three_numbers
+from interface.analysis.ttest import ClusterMean as ClusterMean
+from interface.analysis.ttest import cluster_mean as cluster_mean
+from interface.analysis.units import IN_DOMAIN as IN_DOMAIN
+from interface.analysis.units import coordinates as coordinates
+from interface.analysis.verdict_words import SMALLEST_EFFECT as SMALLEST_EFFECT
+from interface.analysis.verdict_words import Words as Words
+from interface.analysis.verdict_words import verdict_words as verdict_words

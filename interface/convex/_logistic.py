@@ -1,0 +1,154 @@
+"""The softmax problem in whitened coordinates: its objective, and Newton systems solved to float64 accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+DENSE = 1_500  # unknowns up to which the Hessian is formed, as a preconditioner in float32
+ITERATIONS = {True: 20, False: 500}  # of conjugate gradients, with and without that Hessian
+JITTER = 1e-7  # of the mean diagonal: float32 round-off of a Hessian
+PAIRS = 8_000_000  # products held at a time while a Hessian is formed
+SMALLEST = 1e-10  # curvature of a class that no example doubts
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """E problems: mean over n of log-sum-exp(w x) minus <w, moment>, plus half <penalty, w w>; w is (E, C, D).
+
+    Labels enter by their moment only, so that hard and soft ones are the same problem.
+
+    Args:
+        x: (E, D, n) float64 coordinates, the last one 1.
+        moment: (E, C, D) mean over examples of target times x.
+        penalty: (E, 1, D) weights of the squared penalty; 0 is none.
+        kept: (E, D) coordinates that are not identically 0.
+    """
+
+    x: Tensor
+    moment: Tensor
+    penalty: Tensor
+    kept: Tensor
+
+    def __getitem__(self, index: Tensor) -> Softmax:
+        return Softmax(self.x[index], self.moment[index], self.penalty[index], self.kept[index])
+
+    def linear_and_penalty(self, w: Tensor) -> Tensor:
+        """The part (E,) of the objective that needs no example."""
+        return (w * (0.5 * self.penalty * w - self.moment)).sum((1, 2))
+
+    def value(self, w: Tensor) -> Tensor:
+        """Objective (E,) at w (E, C, D)."""
+        return torch.logsumexp(w @ self.x, 1).mean(1) + self.linear_and_penalty(w)
+
+    def residual(self, q: Tensor) -> Tensor:
+        """Mean of q x' minus moment, (E, C, D), for probabilities q (E, C, n)."""
+        return q @ self.x.mT / self.x.shape[2] - self.moment
+
+
+def centred(p: Tensor, u: Tensor) -> Tensor:
+    """u (E, C, n) minus its mean over classes under p, in place: the tilt of p that keeps it summing to 1."""
+    u -= (p * u).sum(1, keepdim=True)
+    return u
+
+
+def newton_step(problem: Softmax, p: Tensor, residual: Tensor, factor: Tensor, *, accuracy: float) -> Tensor:
+    """V (E, C, D) with Hessian(p) V = -residual to `accuracy` in norm, by preconditioned conjugate gradients.
+
+    All vectors sum to 0 over classes, so that the direction which adds a constant to all logits never enters.
+
+    Args:
+        problem: the E problems.
+        p: (E, C, n) probabilities that define the Hessian.
+        residual: (E, C, D), summing to 0 over classes.
+        factor: from `preconditioner`, at this or a near p.
+        accuracy: each problem is finished at this norm of its own residual.
+    """
+    x, n = problem.x, problem.x.shape[2]
+    residual = -residual
+    step, direction = torch.zeros_like(residual), torch.zeros_like(residual)
+    previous = torch.ones_like(residual[:, :1, :1])
+    running = torch.ones_like(previous)  # a finished problem takes steps of length 0
+    for _ in range(ITERATIONS[factor.shape[1] == factor.shape[2]]):
+        running = running * (residual.flatten(1).norm(dim=1) > accuracy)[:, None, None]
+        if not running.any():
+            break
+        z = _precondition(factor, residual)
+        rz = (residual * z).sum((1, 2), keepdim=True)
+        direction = z + rz / previous * direction
+        image = centred(p, direction @ x).mul_(p) @ x.mT / n + problem.penalty * direction
+        curvature = (direction * image).sum((1, 2), keepdim=True)
+        length = running * torch.where(curvature > 0, rz / curvature, torch.zeros_like(rz))
+        step = step + length * direction
+        residual = residual - length * image
+        previous = torch.where(rz > 0, rz, torch.ones_like(rz))
+    return step
+
+
+def preconditioner(problem: Softmax, p: Tensor) -> Tensor:
+    """Approximate inverse Hessian at p: a Cholesky factor (E, K D, K D), K = C - 1, or a diagonal (E, C, D) if that is too wide.
+
+    The Hessian is block diagonal minus products p_a p_b x_i x_j, formed from each pair of classes and each pair of coordinates
+    once: a quarter of the multiplications of a Gram matrix of the K D products p_a x_i.
+    """
+    if (p.shape[1] - 1) * problem.x.shape[1] > DENSE:
+        return 1 / ((p.mean(2) - (p * p).mean(2)).clamp_min(SMALLEST).unsqueeze(-1) + problem.penalty)
+    moments, means = _pair_moments(problem.x.float(), p[:, :-1].float())
+    n, d, k = problem.x.shape[2], problem.x.shape[1], p.shape[1] - 1
+    classes, coordinates = _pair_index(k, p.device), _pair_index(d, p.device)
+    blocks = -moments[:, classes][..., coordinates]  # (E, K, K, D, D)
+    blocks.diagonal(dim1=1, dim2=2).add_(means[..., coordinates].permute(0, 2, 3, 1))
+    hessian = blocks.permute(0, 1, 3, 2, 4).reshape(-1, k * d, k * d).double() / n
+    diagonal = hessian.diagonal(dim1=1, dim2=2)
+    diagonal += (problem.penalty + (~problem.kept).unsqueeze(1)).expand(-1, k, -1).flatten(1)
+    jitter = JITTER * diagonal.mean(1, keepdim=True)
+    while True:
+        diagonal += jitter
+        factor, failed = torch.linalg.cholesky_ex(hessian)
+        if not failed.any():
+            return factor
+        jitter = torch.where(failed.bool().unsqueeze(1), 30 * jitter, torch.zeros_like(jitter))
+
+
+def _precondition(factor: Tensor, v: Tensor) -> Tensor:
+    if factor.shape[1] != factor.shape[2]:
+        z = v * factor
+    else:
+        z = torch.zeros_like(v)
+        z[:, :-1] = torch.cholesky_solve(v[:, :-1].flatten(1).unsqueeze(-1), factor).view_as(v[:, :-1])
+    return z - z.mean(1, keepdim=True)
+
+
+def _pair_moments(x: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over examples of p_a p_b x_i x_j (E, class pairs, coordinate pairs) and of p_a x_i x_j (E, K, coordinate pairs)."""
+    (problems, d, n), k = x.shape, p.shape[1]
+    size_x, size_p = d * (d + 1) // 2, k * (k + 1) // 2
+    block = min(n, max(512, PAIRS // (size_x + size_p)))
+    moments, means = x.new_zeros(problems, size_p, size_x), x.new_zeros(problems, k, size_x)
+    for start in range(0, n, block):
+        here = slice(start, min(start + block, n))
+        pairs_x, pairs_p = x.new_empty(size_x, here.stop - start), x.new_empty(size_p, here.stop - start)
+        for e in range(problems):
+            _pair_products(x[e, :, here], pairs_x)
+            _pair_products(p[e, :, here], pairs_p)
+            moments[e].addmm_(pairs_p, pairs_x.mT)
+            means[e].addmm_(p[e, :, here], pairs_x.mT)
+    return moments, means
+
+
+def _pair_products(rows: Tensor, out: Tensor) -> None:
+    start = 0
+    for i in range(len(rows)):
+        stop = start + len(rows) - i
+        torch.mul(rows[i:], rows[i], out=out[start:stop])
+        start = stop
+
+
+def _pair_index(size: int, device: torch.device) -> Tensor:
+    """(size, size) positions of unordered pairs in the order of `_pair_products`."""
+    index = torch.empty(size, size, dtype=torch.long, device=device)
+    i, j = torch.triu_indices(size, size, device=device)
+    index[i, j] = index[j, i] = torch.arange(len(i), device=device)
+    return index

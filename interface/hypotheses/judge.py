@@ -1,0 +1,190 @@
+"""From a wide frame to verdicts: one Holm family of eight on the Gaussian instances, replications elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from interface.analysis import ClusterMean, Panels, holm, holm_divisors, panels
+from interface.hypotheses._base import CellEffect, Claim, ClaimResult, Hypothesis, Outcome, untestable
+from interface.hypotheses.concept_shift_raises_the_intercept import HYPOTHESIS as _INTERCEPT
+from interface.hypotheses.lower_loss_gives_better_transfer import HYPOTHESIS as _LINK
+from interface.hypotheses.stated import STATED
+from interface.hypotheses.the_link_needs_overlap import HYPOTHESIS as _OVERLAP
+
+LEVEL = 0.05
+CONFIRMATION = "GaussianFactor"
+ALL: tuple[Hypothesis, ...] = (_LINK, _INTERCEPT, _OVERLAP, *STATED)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a table says about a claim in one population.
+
+    Args:
+        number, name: of the claim.
+        population: family, such as "GaussianFactor"; the conclusion is about its instances.
+        target: the shift looked at, where the claim is repeated over several.
+        role: "confirmation" (Holm over the family of eight) or "replication" (at .05, by itself).
+        outcome: "supported", "refuted", "undecided", or "untestable" (needs says what is missing).
+        estimate, stderr, interval: theta, its standard error and 95% interval over instances (not adjusted for the family).
+        n_clusters: instances.
+        p: two-sided p of theta at the smallest effect of interest; 1 if untestable.
+        p_holm: p adjusted in the family; of a replication, p itself.
+        level: what p was held against: .05 over Holm's divisor of this claim; .05 in a replication.
+        null: whether two one-sided tests at `level` show |theta| to be below the smallest effect.
+        minimal_detectable_effect: distance from the smallest effect that a test at `level` finds with 80% power.
+        raw, unit: theta in the losses' own units (a slope: per unit of the pretraining loss).
+        needs: what an untestable claim lacks, such as "needs fine_tuning rows" or "1 instance, needs 6"; None otherwise.
+        cells: the claim's number in each cell, with Benjamini-Hochberg over the cells.
+        detail: counts and places that belong beside the number.
+        hash: of the claim's fields.
+    """
+
+    number: int
+    name: str
+    population: str
+    target: str
+    role: Literal["confirmation", "replication"]
+    outcome: Outcome
+    estimate: float
+    stderr: float
+    interval: tuple[float, float]
+    n_clusters: int
+    p: float
+    p_holm: float
+    level: float
+    null: bool
+    minimal_detectable_effect: float
+    raw: float
+    unit: str
+    needs: str | None
+    cells: tuple[CellEffect, ...]
+    detail: str
+    hash: str
+
+    def __str__(self) -> str:
+        where = f"{self.population}{f', {self.target}' if self.target else ''}"
+        head = f"{self.number} {self.name} [{where}; {self.role}]: {self.outcome}{' (null)' if self.null else ''}"
+        if self.outcome == "untestable":
+            return f"{head}: {self.needs}. claim {self.hash}"
+        low, high = self.interval
+        body = f"{self.estimate:.3g} [{low:.3g}, {high:.3g}] over {self.n_clusters} instances, adjusted p {self.p_holm:.2g}"
+        power = f", detectable at 80% power: {self.minimal_detectable_effect:.2g}" if self.outcome == "undecided" else ""
+        return f"{head}: {body}{power}. claim {self.hash}"
+
+
+def judge(
+    frame: pd.DataFrame | Panels,
+    hypotheses: Sequence[Hypothesis] = ALL,
+    *,
+    adaptation: str = "LinearProbe",
+    confirmation: str = CONFIRMATION,
+) -> list[Verdict]:
+    """One verdict a claim on the confirmation population, then those of the built claims on every other population.
+
+    p is that of theta at the smallest effect of interest; Holm runs over the confirmatory family, in which every claim that
+    cannot be tested, or is not passed, counts as p = 1, so that it always has eight members. Supported or refuted by the side on
+    which the estimate lies, otherwise undecided.
+
+    Args:
+        frame: wide frame, or its panels.
+        hypotheses: claims to judge.
+        adaptation: of a frame, which adaptation's L* the claims are about.
+        confirmation: the population family whose instances confirm; others replicate.
+
+    Raises:
+        ValueError: as `panels`; also if no row has this adaptation, or a population comes in several units or depths.
+    """
+    found = panels(_of(frame, adaptation) if isinstance(frame, pd.DataFrame) else frame)
+    sources = dict.fromkeys(cell.source for cell in found)
+    here = {cell: panel for cell, panel in found.items() if cell.source == confirmation}
+    results = [_tested(hypothesis, here, confirmation) for hypothesis in hypotheses]
+    p = [result.theta.p_value(_against(h.claim)) if result.needs is None else 1.0 for h, result in zip(hypotheses, results, strict=True)]
+    family = p + [1.0] * max(0, len(ALL) - len(p))
+    verdicts = [
+        _verdict(hypothesis.claim, result, confirmation, "confirmation", p_value, adjusted, LEVEL / divisor)
+        for hypothesis, result, p_value, adjusted, divisor in zip(
+            hypotheses, results, p, holm(family)[: len(p)], holm_divisors(family)[: len(p)], strict=True
+        )
+    ]
+    for source in sources:
+        if source == confirmation:
+            continue
+        there = {cell: panel for cell, panel in found.items() if cell.source == source}
+        for hypothesis in hypotheses:
+            for result in _replications(hypothesis, there):
+                p_value = result.theta.p_value(_against(hypothesis.claim)) if result.needs is None else 1.0
+                verdicts.append(_verdict(hypothesis.claim, result, source, "replication", p_value, p_value, LEVEL))
+    return verdicts
+
+
+def _of(frame: pd.DataFrame, adaptation: str) -> pd.DataFrame:
+    if "adaptation" not in frame.columns:
+        return frame
+    chosen = frame["adaptation"].isna() | (frame["adaptation"] == adaptation)
+    if not chosen.any():
+        kinds = ", ".join(sorted(map(str, frame["adaptation"].dropna().unique())))
+        raise ValueError(f"judge: no row has the adaptation {adaptation!r}; the frame holds {kinds}")
+    return frame if chosen.all() else frame[chosen.to_numpy()]
+
+
+def _tested(hypothesis: Hypothesis, found: Panels, population: str) -> ClaimResult:
+    if hypothesis.test is None:
+        return untestable(hypothesis.claim.needs)
+    return hypothesis.test(found) if found else untestable(f"rows of {population}")
+
+
+def _replications(hypothesis: Hypothesis, found: Panels) -> list[ClaimResult]:
+    """The built claims only; on each of its shifts that the population has, or once."""
+    if hypothesis.test is None:
+        return []
+    present = [shift for shift in hypothesis.replication_shifts if any(cell.shift == shift for cell in found)]
+    return [hypothesis.test(found, shift=shift) for shift in present] or [hypothesis.test(found)]
+
+
+def _against(claim: Claim) -> float:
+    return -claim.smallest_effect if claim.direction == "below" else claim.smallest_effect
+
+
+def _verdict(
+    claim: Claim,
+    result: ClaimResult,
+    population: str,
+    role: Literal["confirmation", "replication"],
+    p: float,
+    adjusted: float,
+    level: float,
+) -> Verdict:
+    theta: ClusterMean = result.theta
+    testable = result.needs is None
+    outcome: Outcome = "undecided" if testable else "untestable"
+    if testable and adjusted <= LEVEL:
+        rises = theta.estimate > _against(claim)
+        outcome = "supported" if rises == (claim.direction == "above") else "refuted"
+    return Verdict(
+        number=claim.number,
+        name=claim.name,
+        population=population,
+        target=result.target,
+        role=role,
+        outcome=outcome,
+        estimate=theta.estimate,
+        stderr=theta.stderr,
+        interval=theta.interval(),
+        n_clusters=theta.n_clusters,
+        p=p,
+        p_holm=float(adjusted),
+        level=level,
+        null=testable and theta.p_null(claim.smallest_effect) <= level,
+        minimal_detectable_effect=theta.minimal_detectable_effect(level=level) if testable else float("nan"),
+        raw=result.raw,
+        unit=result.unit,
+        needs=result.needs,
+        cells=result.cells,
+        detail=result.detail,
+        hash=claim.hash,
+    )

@@ -1,0 +1,31 @@
+"""Theory: exact losses, pretext operators, the interface band and its bounds. NumPy only."""
+
+from interface.theory.applicability import Applicability as Applicability
+from interface.theory.applicability import applies as applies
+from interface.theory.band import Band as Band
+from interface.theory.band import band as band
+from interface.theory.band import position as position
+from interface.theory.band import sufficiency as sufficiency
+from interface.theory.band import sufficient_excess as sufficient_excess
+from interface.theory.bounds import Rates as Rates
+from interface.theory.bounds import interface_bound as interface_bound
+from interface.theory.bounds import rates as rates
+from interface.theory.embedding import Embedding as Embedding
+from interface.theory.embedding import linear_embedding as linear_embedding
+from interface.theory.embedding import relu_embedding as relu_embedding
+from interface.theory.labels import LinearLabel as LinearLabel
+from interface.theory.labels import overlap_label as overlap_label
+from interface.theory.losses import autoencoding_floor as autoencoding_floor
+from interface.theory.losses import bayes_loss as bayes_loss
+from interface.theory.losses import fixed_mask_floor as fixed_mask_floor
+from interface.theory.losses import linear_prediction_loss as linear_prediction_loss
+from interface.theory.losses import probe_loss as probe_loss
+from interface.theory.losses import spectral_contrastive_floor as spectral_contrastive_floor
+from interface.theory.losses import spectral_contrastive_loss as spectral_contrastive_loss
+from interface.theory.moments import Moments as Moments
+from interface.theory.operators import Operator as Operator
+from interface.theory.operators import autoencoding_operator as autoencoding_operator
+from interface.theory.operators import compression as compression
+from interface.theory.operators import fixed_mask_operator as fixed_mask_operator
+from interface.theory.operators import spectral_operator as spectral_operator
+from interface.theory.shift import shift_constant as shift_constant

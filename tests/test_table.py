@@ -1,0 +1,371 @@
+import os
+import runpy
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from interface import table
+from interface.core import ROW_KEY, Estimate, Row
+
+synthetic = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "synthetic.py")))
+
+
+def row(**changes):
+    return Row(
+        **(
+            {
+                "run": "a",
+                "step": 0,
+                "quantity": "l_adapt",
+                "value": 0.5,
+                "how": "held_out",
+                "target": "t",
+                "adaptation": "LinearProbe",
+            }
+            | changes
+        )
+    )
+
+
+@pytest.fixture
+def rows():
+    return synthetic.rows(instances=1, pretexts=("Autoencoding",), lrs=(3e-3,), steps=(0, 36, 2700))
+
+
+@pytest.fixture
+def folder(tmp_path, rows):
+    for run, mine in by_run(rows).items():
+        table.write(mine, tmp_path / "runs" / f"{run}.parquet", metadata={"code": "c0ffee", "run": run})
+    return tmp_path
+
+
+def by_run(rows):
+    return {run: [row for row in rows if row.run == run] for run in {row.run: None for row in rows}}
+
+
+def keys(frame):
+    return list(frame[list(ROW_KEY)].astype(object).where(frame[list(ROW_KEY)].notna(), None).itertuples(index=False, name=None))
+
+
+# columns and types ------------------------------------------------------------------------------------------------------
+
+
+def test_columns_are_the_fields_of_a_row():
+    assert set(table.COLUMNS) == set(Row.__dataclass_fields__)
+
+
+def test_round_trip_gives_back_every_value(tmp_path, rows):
+    frame = table.read(table.write(rows, tmp_path / "a.parquet"))
+    for column in table.COLUMNS:
+        wanted = [getattr(row, column) for row in rows]
+        assert frame[column].astype(object).where(frame[column].notna(), None).tolist() == wanted, column
+    pd.testing.assert_frame_equal(frame, table.to_frame(rows))
+    pd.testing.assert_frame_equal(table.read(table.write(frame, tmp_path / "b.parquet")), frame)
+
+
+def test_types_do_not_depend_on_what_a_file_happens_to_hold(tmp_path):
+    empty = table.read(table.write([row()], tmp_path / "a.parquet"))
+    full = table.read(table.write([row(n_labels=5, lr=1, pretext="p", seed=2**60 + 1)], tmp_path / "b.parquet"))
+    kinds = [{name: str(kind) for name, kind in frame.dtypes.items()} for frame in (empty, full)]
+    assert kinds[0] == kinds[1]
+    assert [kinds[0][name] for name in ("run", "step", "n_labels", "lr")] == ["category", "int64", "Int64", "float64"]
+    assert full["seed"][0] == 2**60 + 1  # a float would have lost the last digit
+
+
+def test_an_estimate_is_stored_as_its_value():
+    frame = table.to_frame([row(value=Estimate(0.25, stderr=0.1, how="held_out"))])
+    assert frame["value"].tolist() == [0.25]
+
+
+def test_a_value_that_is_not_a_number_is_kept(tmp_path):
+    frame = table.read(table.write([row(value=float("nan"), status="no signal")], tmp_path / "a.parquet"))
+    again = table.read(table.write(frame, tmp_path / "b.parquet"))
+    assert table.wide(again)[["l_adapt", "l_adapt_status"]].isna().values.tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        (lambda: [row(step=1.5)], "step"),
+        (lambda: [row(step=True)], "step"),
+        (lambda: [row(value="0.5")], "value"),
+        (lambda: [row(pretext=3)], "pretext"),
+        (lambda: [row(), row(lr="fast")], "lr"),
+        (lambda: [row(run=None)], "run"),
+        (lambda: [asdict(row())], "dict"),
+        (lambda: pd.DataFrame([asdict(row())]).assign(rankme=3.0), "rankme"),
+        (lambda: pd.DataFrame([asdict(row())]).drop(columns="value"), "value"),
+        (lambda: pd.DataFrame([asdict(row())]).assign(n=["many"]), "'n'"),
+    ],
+)
+def test_a_wrong_column_is_named(tmp_path, bad, word):
+    with pytest.raises(ValueError, match=word):
+        table.write(bad(), tmp_path / "a.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_rows_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no rows"):
+        table.write([], tmp_path / "a.parquet")
+
+
+# files ------------------------------------------------------------------------------------------------------------------
+
+
+def test_metadata_carries_the_schema_and_what_was_given(tmp_path, rows):
+    path = table.write(rows, tmp_path / "a.parquet", metadata={"code": "c0ffee"})
+    assert table.metadata(path) == {"schema": "1", "code": "c0ffee"}
+    for bad in ({"schema": "2"}, {"seconds": 3.0}):
+        with pytest.raises(ValueError, match="metadata"):
+            table.write(rows, path, metadata=bad)
+
+
+def test_a_newer_schema_is_refused_and_an_older_file_is_filled(tmp_path, rows):
+    arrow = pq.read_table(table.write(rows, tmp_path / "a.parquet"))
+    pq.write_table(arrow.replace_schema_metadata({"schema": "2"}), tmp_path / "new.parquet")
+    with pytest.raises(ValueError, match="schema 2"):
+        table.read(tmp_path / "new.parquet")
+    pq.write_table(arrow.drop_columns(["views", "device"]), tmp_path / "old.parquet")
+    both = table.read(tmp_path / "old.parquet", tmp_path / "a.parquet")
+    assert both["views"].isna().sum() == len(rows)
+    assert str(both["views"].dtype) == "Int64"
+    assert len(both) == 2 * len(rows)
+
+
+def test_a_file_with_a_foreign_column_is_refused(tmp_path):
+    pq.write_table(pa.table({"run": ["a"], "accuracy": [0.5]}), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="accuracy"):
+        table.read(tmp_path / "a.parquet")
+    with pytest.raises(FileNotFoundError, match="neither"):
+        table.read(tmp_path)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_around_the_rename_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch, when):
+    path, real = table.write([row(value=1.0)], tmp_path / "a.parquet"), os.replace
+
+    def crash(source, target):
+        if when == "after":
+            real(source, target)
+        raise OSError("power cut")
+
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(OSError, match="power cut"):
+        table.write([row(value=2.0)], path)
+    assert table.read(path)["value"].tolist() == [1.0 if when == "before" else 2.0]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def test_what_a_killed_writer_leaves_is_ignored_and_swept(folder):
+    before = table.read(folder)
+    script = (
+        "import os; from interface import table; from interface.core import Row\n"
+        "os.replace = lambda *_: os._exit(9)\n"
+        "table.write([Row(run='z', step=0, quantity='q', value=1.0, how='exact')], 'runs/z.parquet')"
+    )
+    root = Path(table.__file__).parents[2]
+    killed = subprocess.run([sys.executable, "-c", script], cwd=folder, env=os.environ | {"PYTHONPATH": str(root)}, check=False)
+    assert killed.returncode == 9
+    leftovers = list((folder / "runs").glob(".*"))
+    assert len(leftovers) == 1
+    assert not (folder / "runs" / "z.parquet").exists()
+    pd.testing.assert_frame_equal(table.read(folder), before)
+    assert table.sweep_temporaries(folder) == leftovers
+    assert not leftovers[0].exists()
+    assert table.sweep_temporaries(folder / "absent") == []
+
+
+def test_the_file_of_a_writer_at_work_is_not_swept(folder, monkeypatch):
+    seen = []
+    real = os.replace
+
+    def look(source, target):
+        seen.append((table.sweep_temporaries(folder), Path(source).exists()))
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", look)
+    table.write([row(run="z")], folder / "runs" / "z.parquet")
+    assert seen == [([], True)]
+
+
+def test_a_half_written_file_is_not_readable(tmp_path, rows):
+    path = table.write(rows, tmp_path / "a.parquet")
+    whole = path.read_bytes()
+    assert table.readable(path)
+    for bad in (whole[: len(whole) // 2], b"", whole[:200] + bytes(200) + whole[400:]):
+        path.write_bytes(bad)
+        assert not table.readable(path)
+    with pytest.raises(ValueError, match=r"a.parquet is not a readable"):
+        table.read(path)
+    assert not table.readable(tmp_path / "absent.parquet")
+
+
+# folders ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_read_in_the_same_order_before_and_after_compaction(folder, rows):
+    before = table.read(folder)
+    assert sorted(keys(before), key=str) == sorted(keys(table.to_frame(rows)), key=str)
+    assert before["run"].astype(str).is_monotonic_increasing
+    assert (before.groupby("run")["step"].diff().dropna() >= 0).all()
+    path = table.compact(folder)
+    pd.testing.assert_frame_equal(table.read(folder), before)
+    pd.testing.assert_frame_equal(table.read(path), before)
+    assert {key: table.metadata(folder)[key] for key in ("schema", "code")} == {"schema": "1", "code": "c0ffee"}
+    assert "run" not in table.metadata(folder)  # the run files disagree on it
+
+
+def test_compaction_is_idempotent(folder):
+    first = table.compact(folder).read_bytes()
+    assert table.compact(folder).read_bytes() == first
+
+
+def test_a_recomputed_run_replaces_its_old_rows(folder, rows):
+    table.compact(folder)
+    run = rows[0].run
+    fresh = [replace(r, value=99.0) for r in rows if r.run == run][:4]
+    table.write(fresh, folder / "runs" / f"{run}.parquet")
+    for frame in (table.read(folder), table.read(table.compact(folder))):
+        mine = frame[frame["run"] == run]
+        assert mine["value"].tolist() == [99.0] * 4
+        assert len(frame) == 4 + sum(r.run != run for r in rows)
+
+
+def test_new_runs_join_a_compacted_table_that_came_alone(folder, rows):
+    table.compact(folder)
+    for path in (folder / "runs").iterdir():
+        path.unlink()
+    assert len(table.read(folder)) == len(rows)
+    table.write([row(run="zz")], folder / "runs" / "zz.parquet")
+    assert len(table.read(folder)) == len(rows) + 1
+    assert len(table.read(table.compact(folder))) == len(rows) + 1
+
+
+def test_one_run_in_two_files_is_refused(folder, rows):
+    table.write([r for r in rows if r.run == rows[0].run], folder / "runs" / "copy.parquet")
+    with pytest.raises(ValueError, match="twice"):
+        table.compact(folder)
+    assert not (folder / "table.parquet").exists()
+
+
+# merge ------------------------------------------------------------------------------------------------------------------
+
+
+def merged(tmp_path, *parts, **options):
+    return table.merge(*(table.write(part, tmp_path / f"{index}.parquet") for index, part in enumerate(parts)), **options)
+
+
+def test_merge_counts_equal_rows_once(tmp_path, rows):
+    frame = merged(tmp_path, rows, rows[:50], [row(run="other")])
+    pd.testing.assert_frame_equal(frame, merged(tmp_path, [*rows, row(run="other")]))
+
+
+@pytest.mark.parametrize("change", [{"value": 0.6}, {"stderr": 0.1}, {"unit": "squared"}, {"status": "crossed"}])
+def test_merge_refuses_two_results_for_one_measurement(tmp_path, change):
+    with pytest.raises(ValueError, match=r"two results .*run=a.*quantity=l_adapt"):
+        merged(tmp_path, [row()], [row(**change)])
+
+
+def test_merge_lets_wall_clock_times_differ(tmp_path):
+    times = [row(quantity="wall_s", value=value) for value in (1.0, 2.0)]
+    assert merged(tmp_path, times[:1], times[1:])["value"].tolist() == [1.0]
+
+
+def test_merge_refuses_to_mix_code_unless_told(tmp_path):
+    old, new = [row(code="old", value=1.0), row(code="old", value=3.0, step=1)], [row(code="new", value=2.0)]
+    with pytest.raises(ValueError, match="keep_older"):
+        merged(tmp_path, old, new)
+    assert sorted(merged(tmp_path, old, new, keep_older=True)["value"]) == [2.0, 3.0]
+
+
+# wide -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["GaussianFactor", "Glyphs"])
+def test_wide_equals_a_pivot(source):
+    rows = synthetic.rows(source=source, instances=2, sizes=(30, 200), steps=(0, 36), replicates=2)
+    frame = table.wide(rows)
+    long = pd.DataFrame([asdict(r) for r in rows])
+    cells = long[long["target"].notna()].pivot(index=["run", "step", "target", "replicate"], columns="quantity", values="value")  # noqa: PD010
+    pre = long[long["target"].isna()].pivot(index=["run", "step"], columns="quantity", values="value")  # noqa: PD010
+    wanted = cells.join(pre, on=["run", "step"])
+    got = frame.set_index(["run", "step", "target", "replicate"])
+    assert len(got) == len(wanted)
+    for quantity in wanted:
+        np.testing.assert_array_equal(got[quantity].reindex(wanted.index), wanted[quantity], err_msg=quantity)
+    facts = long[long["quantity"] == "l_adapt"].set_index(["run", "step", "target", "replicate"]).reindex(got.index)
+    for column in set(table.IDENTITY) - {"run", "step", "target", "replicate", "depth", "n_labels"}:
+        assert got[column].tolist() == facts[column].tolist(), column
+    assert got["depth"].isna().all()
+    assert list(frame.columns[: len(table.IDENTITY)]) == list(table.IDENTITY)
+
+
+def test_wide_does_not_depend_on_how_the_rows_came(folder, rows):
+    before = table.wide(table.read(folder))
+    pd.testing.assert_frame_equal(table.wide(sorted(rows, key=lambda r: (r.run, r.step))), before)
+    pd.testing.assert_frame_equal(table.wide(pd.DataFrame([asdict(r) for r in rows])), before)
+
+
+def test_wide_carries_error_origin_and_status():
+    frame = table.wide(
+        [row(stderr=0.1, status="crossed"), row(quantity="l_pre", value=2.0, how="exact", target=None, adaptation=None)]
+    )
+    assert frame[["l_adapt_stderr", "l_adapt_how", "l_adapt_status", "l_pre_how"]].values.tolist() == [
+        [0.1, "held_out", "crossed", "exact"]
+    ]
+    assert np.isnan(frame["l_pre_stderr"][0])
+
+
+def test_an_exact_adaptation_loss_is_its_own_bracket_and_a_sampled_one_is_not():
+    frame = table.wide(
+        [row(how="exact", value=0.3), row(target="u", value=0.4), row(target="u", quantity="l_adapt_low", value=0.35)]
+    )
+    assert frame["target"].tolist() == ["t", "u"]
+    np.testing.assert_array_equal(frame[["l_adapt_low", "l_adapt_high"]], [[0.3, 0.3], [0.35, np.nan]])
+
+
+def test_a_score_of_a_target_is_repeated_on_its_cells_only():
+    cells = [row(target=t, adaptation=a, value=0.1) for t in "tu" for a in ("LinearProbe", "LinearBall")]
+    scores = [
+        row(target="t", adaptation=None, quantity="logme", value=7.0),
+        row(target=None, adaptation=None, quantity="rankme", value=3.0),
+    ]
+    frame = table.wide(scores + cells)
+    assert len(frame) == 4
+    assert (frame["rankme"] == 3.0).all()
+    assert frame.groupby("target")["logme"].apply(list).to_dict() == {
+        "t": [7.0, 7.0],
+        "u": pytest.approx([np.nan] * 2, nan_ok=True),
+    }
+
+
+def test_a_more_specific_fact_wins():
+    frame = table.wide(
+        [row(depth=1), row(depth=2)] + [row(adaptation=None, depth=d, quantity="s", value=v) for d, v in ((None, 0.0), (2, 5.0))]
+    )
+    assert dict(zip(frame["depth"], frame["s"], strict=True)) == {1: 0.0, 2: 5.0}
+
+
+def test_a_checkpoint_without_a_target_keeps_its_row():
+    lone = [row(run="b", target=None, adaptation=None, quantity=q, value=v) for q, v in (("l_pre", 2.0), ("wall_s", 1.0))]
+    frame = table.wide([*lone, row()])
+    assert frame["run"].tolist() == ["a", "b"]
+    assert frame["l_pre"].tolist()[1] == 2.0
+    assert frame["target"].isna().tolist() == [False, True]
+    assert frame["wall_s"].tolist()[1] == 1.0
+    assert np.isnan(frame["l_adapt"][1])
+
+
+def test_wide_refuses_a_row_that_occurs_twice():
+    with pytest.raises(ValueError, match=r"twice .*run=a"):
+        table.wide([row(), row(value=0.7)])
+    with pytest.raises(ValueError, match="no row"):
+        table.wide([])
