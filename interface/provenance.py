@@ -23,7 +23,8 @@ def code_digest() -> str:
     digest = hashlib.sha256()
     for part in MEASURING:
         path = root / part
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        files = sorted(file for file in path.rglob("*") if file.suffix in (".py", ".npz")) if path.is_dir() else [path]
+        for file in files:
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     return "c" + digest.hexdigest()[:11]
 

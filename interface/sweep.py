@@ -135,8 +135,9 @@ def missing(sweep: Sweep, runs: Sequence[Pretraining], folder: Path, *, keep_old
     """
     absent, older = [], []
     for run in runs:
-        stored = table.stored_metadata(run_file(folder, run))
-        if stored is None or stored.get("plan") != plan_digest(run, sweep.transfers(run), sweep.seed):
+        file = run_file(folder, run)
+        stored = table.metadata(file) if table.readable(file) else {}
+        if stored.get("plan") != plan_digest(run, sweep.transfers(run), sweep.seed):
             absent.append(run)
         elif stored.get("code") != code_digest():
             older.append(str(stored.get("code")))

@@ -1,5 +1,13 @@
 """Statistics on the wide table: coordinates, slopes, the three numbers, verdicts in words; and `analyze` for a user's own table."""
 
+from interface.analysis._notes import Note as Note
+from interface.analysis._panels import SUPERVISED as SUPERVISED
+from interface.analysis._panels import Cell as Cell
+from interface.analysis._panels import Panel as Panel
+from interface.analysis._panels import Panels as Panels
+from interface.analysis._panels import Scale as Scale
+from interface.analysis._panels import panel as panel
+from interface.analysis._panels import panels as panels
 from interface.analysis.analyze import Analysis as Analysis
 from interface.analysis.analyze import analyze as analyze
 from interface.analysis.branch import descending_branch as descending_branch
@@ -8,14 +16,6 @@ from interface.analysis.data_slope import data_slope as data_slope
 from interface.analysis.multiplicity import benjamini_hochberg as benjamini_hochberg
 from interface.analysis.multiplicity import holm as holm
 from interface.analysis.multiplicity import holm_divisors as holm_divisors
-from interface.analysis.notes import Note as Note
-from interface.analysis.panels import SUPERVISED as SUPERVISED
-from interface.analysis.panels import Cell as Cell
-from interface.analysis.panels import Panel as Panel
-from interface.analysis.panels import Panels as Panels
-from interface.analysis.panels import Scale as Scale
-from interface.analysis.panels import panel as panel
-from interface.analysis.panels import panels as panels
 from interface.analysis.progress_slope import ProgressSlope as ProgressSlope
 from interface.analysis.progress_slope import progress_slope as progress_slope
 from interface.analysis.sufficiency import Sufficiency as Sufficiency

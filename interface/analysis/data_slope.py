@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interface.analysis.panels import Panel, Scale
+from interface.analysis._panels import Panel, Scale
+from interface.analysis._within import slopes_along
 from interface.analysis.ttest import ClusterMean, cluster_mean
-from interface.analysis.within import within_slopes
 
 THIRDS = (1.0, 1 / 3, 1 / 9)  # of the longest training: late enough that levels of n_unlabelled have come apart
 WITHIN = 0.2  # a checkpoint stands for a wanted step if it lies within 20% of it
@@ -50,9 +50,9 @@ def data_slope(panel: Panel, *, scale: Scale = "own") -> DataSlope:
         section 10.5, in each instance by itself (within-cluster), then the mean over instances as in Fama and MacBeth 1973.
 
     Example:
-        >>> from interface.analysis.panels import panel
+        >>> from interface.analysis._panels import panel
         >>> import pandas as pd
-        >>> rows = [dict(instance=i, lr=0.1, step=9, n_unlabelled=n, x=1 / n, y=b / n) for i, b in enumerate((0.5, 0.7)) for n in (1, 2)]
+        >>> rows = [dict(instance=b, lr=0.1, step=9, n_unlabelled=n, x=1 / n, y=b / n) for b in (0.5, 0.7) for n in (1, 2)]
         >>> round(data_slope(panel(pd.DataFrame(rows))).mean.estimate, 6)
         0.6
     """
@@ -71,13 +71,5 @@ def late_steps(steps: tuple[int, ...]) -> tuple[int, ...]:
         >>> late_steps((0, 36, 100, 300, 1000, 2700))
         (300, 1000, 2700)
     """
-    chosen = {min(steps, key=lambda step: abs(step - share * steps[-1])): share * steps[-1] for share in THIRDS}
-    return tuple(sorted(step for step, wanted in chosen.items() if abs(step - wanted) <= WITHIN * wanted))
-
-
-def slopes_along(x: np.ndarray, y: np.ndarray, *, axis: int) -> np.ndarray:
-    """(i,) slope of y on x along one axis of the design (i, l, n, t), at equal values of the other two, instance by instance."""
-    x, y = (np.moveaxis(values, axis, -1) for values in (x, y))
-    groups = np.broadcast_to(np.arange(x[..., 0].size).reshape(x.shape[:-1])[..., None], x.shape)
-    clusters = np.broadcast_to(np.arange(len(x))[:, None, None, None], x.shape)
-    return within_slopes(x.ravel(), y.ravel(), groups.ravel(), clusters.ravel(), len(x))
+    nearest = [(min(steps, key=lambda step: abs(step - share * steps[-1])), share * steps[-1]) for share in THIRDS]
+    return tuple(sorted({step for step, wanted in nearest if abs(step - wanted) <= WITHIN * wanted}))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interface.analysis.data_slope import slopes_along
-from interface.analysis.panels import Panel, Scale
+from interface.analysis._panels import Panel, Scale
+from interface.analysis._within import slopes_along
 from interface.analysis.ttest import ClusterMean, cluster_mean
 
 FIRST_STEP = 36  # before it, checkpoints of different learning rates have hardly come apart

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interface.analysis._panels import Panel, Scale
 from interface.analysis.branch import at, ends
-from interface.analysis.panels import Panel, Scale
 from interface.analysis.ttest import ClusterMean, cluster_mean
 
 MARGIN = 0.10  # ranges: standard deviations over instances are .04-.09, so .05 would have no power
@@ -38,13 +38,13 @@ class Sufficiency:
     def equivalent(self) -> bool:
         """Whether the 95% interval lies inside the margin of .10."""
         low, high = self.mean.interval()
-        return -MARGIN <= low and high <= MARGIN
+        return bool(low >= -MARGIN and high <= MARGIN)
 
     @property
     def beyond(self) -> bool:
         """Whether the 95% interval lies outside the margin of .10."""
         low, high = self.mean.interval()
-        return low > MARGIN or high < -MARGIN
+        return bool(low > MARGIN or high < -MARGIN)
 
 
 def sufficiency(panel: Panel, *, scale: Scale = "own") -> Sufficiency:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interface.analysis._panels import Panel, Panels, panels
 from interface.analysis.data_slope import data_slope
-from interface.analysis.panels import Panel, Panels, panels
 from interface.analysis.progress_slope import progress_slope
 from interface.analysis.sufficiency import sufficiency
 from interface.analysis.three_numbers import Spread, three_numbers
@@ -37,9 +37,7 @@ def summarize(frame: pd.DataFrame | Panels) -> pd.DataFrame:
 
 def _row(panel: Panel) -> dict[str, Any]:
     numbers, slope, progress, contrast = three_numbers(panel), data_slope(panel), progress_slope(panel), sufficiency(panel)
-    words = verdict_words(
-        slope.mean, numbers.spread.mean, numbers.intercept, contrast, no_range=panel.no_range
-    )
+    words = verdict_words(slope.mean, numbers.spread.mean, numbers.intercept, contrast, no_range=panel.no_range)
     spans = dict(zip(panel.instances, panel.span, strict=True))
     raw = [value * spans[name] for name, value in zip(numbers.intercept.clusters, numbers.intercept.values, strict=True)]
     row: dict[str, Any] = asdict(panel.cell) | {"word": words.word, "verdict": str(words), "detail": words.detail}
@@ -63,7 +61,8 @@ def _row(panel: Panel) -> dict[str, Any]:
 
 def _columns(name: str, mean: ClusterMean) -> dict[str, Any]:
     low, high = mean.interval()
-    return {name: mean.estimate, f"{name}_low": low, f"{name}_high": high, f"{name}_n": mean.n_clusters, f"{name}_status": mean.status}
+    values = (mean.estimate, low, high, mean.n_clusters, mean.status)
+    return dict(zip((name, *(f"{name}_{part}" for part in ("low", "high", "n", "status"))), values, strict=True))
 
 
 def _spread(name: str, spread: Spread) -> dict[str, Any]:

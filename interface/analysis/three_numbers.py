@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interface.analysis._panels import Panel, Scale
 from interface.analysis.branch import at, ends
-from interface.analysis.panels import Panel, Scale
 from interface.analysis.ttest import ClusterMean, cluster_mean
 
 REACHED = 0.05  # in shares of D: a run counts as pretrained to the end if its x falls this low

@@ -121,7 +121,8 @@ def detectable_noncentrality(n_clusters: int, *, level: float = 0.05, power: flo
         [2.3, 1.2]
     """
     if n_clusters < 2 or not 0 < level < power < 1:
-        raise ValueError(f"detectable_noncentrality: got {n_clusters} clusters, level {level}, power {power}; needs n >= 2, level < power")
+        got = f"{n_clusters} clusters, level {level}, power {power}"
+        raise ValueError(f"detectable_noncentrality: got {got}; allowed: at least 2 clusters and 0 < level < power < 1")
     df = n_clusters - 1
     critical = float(stats.t.ppf(1 - level / 2, df))
 

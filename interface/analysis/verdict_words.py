@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from interface.analysis.sufficiency import MARGIN, Sufficiency
-from interface.analysis.ttest import ClusterMean
 
 SMALLEST_EFFECT = 0.05  # adaptation ranges per D
 SMALL = 0.10  # adaptation ranges: the limit between a small and a large intercept, and of the spread's square root
 LEVEL = 0.95
+
+
+class WithInterval(Protocol):
+    """A number with a two-sided interval over clusters."""
+
+    @property
+    def estimate(self) -> float: ...
+
+    def interval(self, level: float = ...) -> tuple[float, float]: ...
 
 
 @dataclass(frozen=True)
@@ -29,9 +38,9 @@ class Words:
 
 
 def verdict_words(
-    slope: ClusterMean,
-    spread: ClusterMean,
-    intercept: ClusterMean,
+    slope: WithInterval,
+    spread: WithInterval,
+    intercept: WithInterval,
     contrast: Sufficiency | None = None,
     *,
     no_range: bool = False,
@@ -57,7 +66,8 @@ def verdict_words(
     Example:
         >>> from interface.analysis.ttest import cluster_mean
         >>> near = lambda value: cluster_mean([value - 1e-4, value, value + 1e-4], "abc")
-        >>> [verdict_words(near(b), near(v), near(i)).word for b, v, i in ((1, 0, 0), (1, 0, 0.4), (1, 0.1, 0), (0, 0, 0), (-1, 0, 0))]
+        >>> cases = ((1, 0, 0), (1, 0, 0.4), (1, 0.1, 0), (0, 0, 0), (-1, 0, 0))  # slope, spread, intercept
+        >>> [verdict_words(near(b), near(v), near(i)).word for b, v, i in cases]
         ['sufficient', 'sufficient up to an intercept', 'insufficient', 'no link', 'inverse']
     """
     if no_range:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -17,8 +19,25 @@ DOUBLINGS = 6
 FAR = 0.5  # of the dual radius: a longer step does not lead beyond
 
 
-def newton_round(problem: Softmax, w: Tensor, *, radius: float, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(point, its objective, lower bound on the minimum): one Newton step, used for the primal and for the dual.
+@dataclass(frozen=True)
+class Round:
+    """Where one Newton round led.
+
+    Args:
+        w: (E, C, D) the points; value: (E,) objective there; lower: (E,) bound from below on the minimum.
+        decrement: (E,) half of minus the derivative along the step, at the point before: its suboptimality, to second order.
+        factor: the preconditioner that served, for the next round.
+    """
+
+    w: Tensor
+    value: Tensor
+    lower: Tensor
+    decrement: Tensor
+    factor: Tensor
+
+
+def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: float, tolerance: float) -> Round:
+    """One Newton step, used for the primal (a better point) and for the dual (a proven lower bound on the minimum).
 
     For any probabilities Q (E, C, n), lse(z) >= <Q, z> + entropy(Q), so that for every w'
         objective(w') >= mean entropy(Q) + <w', R> + half <penalty, w' w'>,    R = mean Q x' - moment,
@@ -29,7 +48,8 @@ def newton_round(problem: Softmax, w: Tensor, *, radius: float, tolerance: float
 
     Args:
         problem: E problems.
-        w: (E, C, D) float64 points near their minima.
+        w: (E, C, D) float64 points near their minima, summing to 0 over classes.
+        factor: a preconditioner from a nearby point; None forms one.
         radius: assumed bound on the norm of the unpenalised part of the minimisers.
         tolerance: gap that is wanted; work that cannot help to reach it is left out.
 
@@ -40,14 +60,15 @@ def newton_round(problem: Softmax, w: Tensor, *, radius: float, tolerance: float
     here = lse.mean((1, 2)) + problem.linear_and_penalty(w)
     p = z.sub_(lse).exp_()
     gradient = problem.residual(p) + problem.penalty * w
-    factor = preconditioner(problem, p)
+    factor = preconditioner(problem, p) if factor is None else factor
     accuracy = SPARE * tolerance / radius
     step = newton_step(problem, p, gradient, factor, accuracy=accuracy)
 
     q = p * centred(p, step @ problem.x).add_(1)
     entropy, penalised, free = _bound(problem, _on_simplex(q), radius)
     lower = entropy - penalised - free
-    moved, value = _line_search(problem, w, here, (gradient * step).sum((1, 2)), step, lower + tolerance, FAR * radius)
+    slope = (gradient * step).sum((1, 2))
+    moved, value = _line_search(problem, w, here, slope, step, lower + tolerance, FAR * radius)
 
     worth = ((value - lower > tolerance) & (value - entropy + penalised < tolerance)).nonzero().flatten()
     if len(worth):
@@ -55,7 +76,7 @@ def newton_round(problem: Softmax, w: Tensor, *, radius: float, tolerance: float
         q = torch.where(q[worth] < CUT * p[worth], 0.0, q[worth])
         repaired = _repaired(problem[worth], _on_simplex(q), target, factor[worth], radius, accuracy)
         lower[worth] = torch.maximum(lower[worth], repaired)
-    return moved, value, lower
+    return Round(moved, value, lower, -0.5 * slope, factor)
 
 
 def _on_simplex(q: Tensor) -> Tensor:

@@ -66,25 +66,30 @@ def newton_step(problem: Softmax, p: Tensor, residual: Tensor, factor: Tensor, *
         factor: from `preconditioner`, at this or a near p.
         accuracy: each problem is finished at this norm of its own residual.
     """
-    x, n = problem.x, problem.x.shape[2]
-    residual = -residual
+    n, residual, out = problem.x.shape[2], -residual, torch.zeros_like(residual)
+    index = torch.arange(len(out), device=out.device)
     step, direction = torch.zeros_like(residual), torch.zeros_like(residual)
     previous = torch.ones_like(residual[:, :1, :1])
-    running = torch.ones_like(previous)  # a finished problem takes steps of length 0
     for _ in range(ITERATIONS[factor.shape[1] == factor.shape[2]]):
-        running = running * (residual.flatten(1).norm(dim=1) > accuracy)[:, None, None]
-        if not running.any():
-            break
+        running = residual.flatten(1).norm(dim=1) > accuracy
+        if running.sum() <= 0.6 * len(index):  # a copy of the rest is cheaper than further work on finished problems
+            out[index] = step
+            index, step, direction, previous, residual = (t[running] for t in (index, step, direction, previous, residual))
+            problem, p, factor, running = problem[running], p[running], factor[running], running[running]
+        if not len(index):
+            return out
         z = _precondition(factor, residual)
         rz = (residual * z).sum((1, 2), keepdim=True)
         direction = z + rz / previous * direction
-        image = centred(p, direction @ x).mul_(p) @ x.mT / n + problem.penalty * direction
+        image = centred(p, direction @ problem.x).mul_(p) @ problem.x.mT / n + problem.penalty * direction
         curvature = (direction * image).sum((1, 2), keepdim=True)
-        length = running * torch.where(curvature > 0, rz / curvature, torch.zeros_like(rz))
+        usable = running[:, None, None] & (curvature > 0)  # a finished problem takes steps of length 0
+        length = torch.where(usable, rz / curvature, torch.zeros_like(rz))
         step = step + length * direction
         residual = residual - length * image
         previous = torch.where(rz > 0, rz, torch.ones_like(rz))
-    return step
+    out[index] = step
+    return out
 
 
 def preconditioner(problem: Softmax, p: Tensor) -> Tensor:

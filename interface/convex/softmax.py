@@ -156,14 +156,16 @@ def _solve(problem: Softmax, w: Tensor, floor: Tensor, tolerance: float, radius:
     w -= w.mean(1, keepdim=True)  # adding one vector to all classes changes no probability, and 0 in sum is least in norm
     value, lower = torch.full_like(floor, torch.inf), floor.clone()
     block = max(1, CACHED // (8 * problem.x.shape[2] * (6 * w.shape[1] + w.shape[2])))
-    running = torch.arange(len(w), device=w.device)
-    for _ in range(ROUNDS):
-        for at in running.split(block):
-            w[at], value[at], bound = newton_round(problem[at], w[at], radius=radius, tolerance=tolerance)
-            lower[at] = torch.maximum(lower[at], bound)
-        running = running[value[running] - lower[running] > tolerance]
-        if not len(running):
-            break
+    for at in torch.arange(len(w), device=w.device).split(block):
+        part, factor = problem[at], None
+        for number in range(ROUNDS):
+            done = newton_round(part, w[at], factor if number % 2 else None, radius=radius, tolerance=tolerance)
+            w[at], value[at], lower[at] = done.w, done.value, torch.maximum(lower[at], done.lower)
+            # a small decrement before the step: after it, w too is reproducible, not only the value
+            running = (done.value - lower[at] > tolerance) | (done.decrement > tolerance)
+            if not running.any():
+                break
+            at, part, factor = at[running], part[running], done.factor[running]
     return w, value, lower
 
 

@@ -1,12 +1,20 @@
 """Claims fixed before the table is seen, one a file, each with its test and with tables in which it is true and false."""
 
-from interface.hypotheses._base import CellEffect as CellEffect
-from interface.hypotheses._base import Claim as Claim
-from interface.hypotheses._base import ClaimResult as ClaimResult
-from interface.hypotheses._base import Hypothesis as Hypothesis
+from interface.hypotheses._base import CellEffect, Claim, ClaimResult, Hypothesis
 from interface.hypotheses.concept_shift_raises_the_intercept import HYPOTHESIS as concept_shift_raises_the_intercept
-from interface.hypotheses.judge import ALL as ALL
-from interface.hypotheses.judge import Verdict as Verdict
-from interface.hypotheses.judge import judge as judge
+from interface.hypotheses.judge import ALL, Verdict, judge
 from interface.hypotheses.lower_loss_gives_better_transfer import HYPOTHESIS as lower_loss_gives_better_transfer
 from interface.hypotheses.the_link_needs_overlap import HYPOTHESIS as the_link_needs_overlap
+
+__all__ = [
+    "ALL",
+    "CellEffect",
+    "Claim",
+    "ClaimResult",
+    "Hypothesis",
+    "Verdict",
+    "concept_shift_raises_the_intercept",
+    "judge",
+    "lower_loss_gives_better_transfer",
+    "the_link_needs_overlap",
+]

@@ -127,19 +127,29 @@ def single_population(frame: pd.DataFrame | Panels) -> Panels:
     for field in ("source", "unit", "adaptation", "depth", "readout"):
         kinds = sorted({str(getattr(cell, field)) for cell in found})
         if len(kinds) > 1:
-            raise ValueError(f"test: frame holds {len(kinds)} kinds of {field} ({', '.join(kinds)}), which are never pooled; pass one at a time")
+            raise ValueError(
+                f"test: frame holds {len(kinds)} kinds of {field} ({', '.join(kinds)}), which are never pooled; pass one at a time"
+            )
     return found
 
 
 def self_supervised(found: Panels, shift: str, strength: float) -> dict[Cell, Panel]:
     """The cells of one target over all pretexts but supervised pretraining, whose loss is the adaptation loss itself."""
     return {
-        cell: panel for cell, panel in found.items() if cell.pretext != SUPERVISED and (cell.shift, cell.strength) == (shift, strength)
+        cell: panel
+        for cell, panel in found.items()
+        if cell.pretext != SUPERVISED and (cell.shift, cell.strength) == (shift, strength)
     }
 
 
 def average(
-    effects: dict[Cell, np.ndarray], found: Panels, claim: Claim, *, units: dict[Cell, np.ndarray], target: str = "", detail: str = ""
+    effects: dict[Cell, np.ndarray],
+    found: Panels,
+    claim: Claim,
+    *,
+    units: dict[Cell, np.ndarray],
+    target: str = "",
+    detail: str = "",
 ) -> ClaimResult:
     """Mean over the cells inside each instance, then t over instances; cells listed by themselves.
 

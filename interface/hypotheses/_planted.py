@@ -63,7 +63,7 @@ def planted(
     lr, size, step = (axis.ravel() for axis in np.meshgrid(LRS, list(SIZES), STEPS, indexing="ij"))
     progress = np.exp(-SPEED * lr * step)
     undone = np.array([SIZES[int(n)] for n in size])
-    names = {name: np.array([f"lr{a:g}-n{b}" for a, b in zip(lr, size, strict=True)], dtype=object) for name in ("run",)}["run"]
+    names = np.array([f"lr{a:g}-n{b}" for a, b in zip(lr, size, strict=True)], dtype=object)
     parts = []
     for i in range(instances):
         for pretext, encoders in cells.items():
@@ -81,11 +81,7 @@ def planted(
                     for replicate in range(replicates):
                         tilt = slope + target.between * rng.normal() / 2
                         y = intercept + (1 - intercept) * progress + tilt * own + noise * rng.normal(size=len(lr)) * (step > 0)
-                        parts.append(
-                            base.assign(
-                                target=f"{source}-{i}-{pretext}-{target.shift}-{target.strength:g}-{replicate}",
-                                shift=target.shift, strength=target.strength, replicate=replicate,
-                                l_adapt=BAYES + y, l_adapt_bayes=BAYES,
-                            )  # fmt: skip
-                        )
+                        label = f"{source}-{i}-{pretext}-{target.shift}-{target.strength:g}-{replicate}"
+                        cell = {"target": label, "shift": target.shift, "strength": target.strength, "replicate": replicate}
+                        parts.append(base.assign(**cell, l_adapt=BAYES + y, l_adapt_bayes=BAYES))
     return pd.concat(parts, ignore_index=True)

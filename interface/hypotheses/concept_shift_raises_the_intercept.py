@@ -29,7 +29,7 @@ CLAIM = Claim(
 )
 
 
-def test(frame: pd.DataFrame | Panels, *, shift: str = "concept") -> ClaimResult:
+def test(frame: pd.DataFrame | Panels, *, shift: str = "concept") -> ClaimResult:  # noqa: PT028 (no test of pytest's)
     """theta: rise of the intercept under the full shift, in in-domain adaptation ranges, over instances of one population.
 
     Floor and range of the in-domain target serve both terms: a target's own floor would absorb what all pretexts lack there.
@@ -52,7 +52,8 @@ def test(frame: pd.DataFrame | Panels, *, shift: str = "concept") -> ClaimResult
         effects[cell] = values_of(high.intercept, away.instances) - values_of(low.intercept, home.instances)
         x0.append(low.x0)
     units = {cell: home.range("in_domain") for cell, (home, _) in pairs.items()}
-    return average(effects, found, CLAIM, units=units, target=shift, detail=f"{len(pairs)} cells, intercepts at x0 {np.mean(x0):.3f}")
+    detail = f"{len(pairs)} cells, intercepts at x0 {np.mean(x0):.3f}"
+    return average(effects, found, CLAIM, units=units, target=shift, detail=detail)
 
 
 def plant(effect: float, rng: np.random.Generator, *, instances: int = 12, between: float = 0.1) -> pd.DataFrame:

@@ -103,7 +103,7 @@ def judge(
     sources = dict.fromkeys(cell.source for cell in found)
     here = {cell: panel for cell, panel in found.items() if cell.source == confirmation}
     results = [_tested(hypothesis, here, confirmation) for hypothesis in hypotheses]
-    p = [result.theta.p_value(_against(h.claim)) if result.needs is None else 1.0 for h, result in zip(hypotheses, results, strict=True)]
+    p = [_p(hypothesis.claim, result) for hypothesis, result in zip(hypotheses, results, strict=True)]
     family = p + [1.0] * max(0, len(ALL) - len(p))
     verdicts = [
         _verdict(hypothesis.claim, result, confirmation, "confirmation", p_value, adjusted, LEVEL / divisor)
@@ -117,7 +117,7 @@ def judge(
         there = {cell: panel for cell, panel in found.items() if cell.source == source}
         for hypothesis in hypotheses:
             for result in _replications(hypothesis, there):
-                p_value = result.theta.p_value(_against(hypothesis.claim)) if result.needs is None else 1.0
+                p_value = _p(hypothesis.claim, result)
                 verdicts.append(_verdict(hypothesis.claim, result, source, "replication", p_value, p_value, LEVEL))
     return verdicts
 
@@ -148,6 +148,10 @@ def _replications(hypothesis: Hypothesis, found: Panels) -> list[ClaimResult]:
 
 def _against(claim: Claim) -> float:
     return -claim.smallest_effect if claim.direction == "below" else claim.smallest_effect
+
+
+def _p(claim: Claim, result: ClaimResult) -> float:
+    return result.theta.p_value(_against(claim)) if result.needs is None else 1.0
 
 
 def _verdict(

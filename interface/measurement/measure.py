@@ -13,6 +13,7 @@ from interface.checkpoints import Checkpoint
 from interface.core import Bracket, Estimate, Row, fingerprint, specification
 from interface.measurement.adaptation import adaptation_losses, has_exact_adaptation
 from interface.measurement.batch import Batch, batches
+from interface.measurement.exact_band import exact_bands, has_band
 from interface.measurement.pretraining import PretrainingLoss, has_exact_loss, pretraining_losses, ratio_loss
 from interface.measurement.transfer import Transfer
 from interface.provenance import code_digest
@@ -73,8 +74,9 @@ def n_rows(spec: Pretraining, transfers: Sequence[Transfer]) -> int:
     exact = has_exact_loss(spec)
     of_pretraining = 3 if exact else 4  # raw, profiled, excess; or raw, profiled, its low and high
     cells = sum(1 if has_exact_adaptation(spec, transfer) else len(BRACKET_ROWS) for transfer in transfers)
+    ranges = 2 * sum(has_band(spec, transfer) for transfer in transfers)
     floors = sum(transfer.target.bayes_risk() is not None for transfer in transfers)
-    return len(spec.steps) * (of_pretraining + cells + len(COST_ROWS)) + floors
+    return len(spec.steps) * (of_pretraining + cells + ranges + len(COST_ROWS)) + floors
 
 
 def _measured(
@@ -94,6 +96,7 @@ def _measured(
     else:
         losses = [None if pre_loss is None else ratio_loss(pre_loss, module) for module in batch.modules]
     adapted = adaptation_losses(batch, transfers, seed=seed, n_fit=n_fit, n_test=n_test)
+    allowed = [exact_bands(batch.spec, t, losses) if has_band(batch.spec, t) else None for t in transfers]
     seconds = (time.perf_counter() - began) / len(batch.checkpoints)
 
     cells = [_cell_columns(transfer) for transfer in transfers]
@@ -101,10 +104,14 @@ def _measured(
     for index, checkpoint in enumerate(batch.checkpoints):
         shared = _checkpoint_columns(checkpoint, batch.device)
         yield from _pretraining_rows(shared, batch.spec, losses[index], pre_unit)
-        for cell, by_checkpoint, floor in zip(cells, adapted, floors, strict=True):
-            yield from _adaptation_rows({**shared, **cell}, by_checkpoint[index])
+        for cell, by_checkpoint, ends, floor in zip(cells, adapted, allowed, floors, strict=True):
+            columns = {**shared, **cell}
+            yield from _adaptation_rows(columns, by_checkpoint[index])
+            if ends is not None:
+                yield _row(columns, "l_adapt_band_low", ends[index][0])
+                yield _row(columns, "l_adapt_band_high", ends[index][1])
             if floor is not None and (batch.spec is None or checkpoint.step == batch.spec.steps[0]):
-                yield _row({**shared, **cell}, "l_adapt_bayes", floor)
+                yield _row(columns, "l_adapt_bayes", floor)  # a fact of the cell: once a run, not once a checkpoint
         yield from _cost_rows(shared, checkpoint, seconds)
 
 

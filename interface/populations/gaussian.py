@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from interface import seeds
 from interface.core import Estimate, Kind, Shift, fingerprint
 from interface.populations._base import Examples, Population
-from interface.theory.labels import LinearLabel
+from interface.theory.labels import LinearLabel, unit_vector
 from interface.theory.moments import Matrix, Moments
 
 LOWEST_VARIANCE, HIGHEST_VARIANCE = 0.5, 4.0  # of a factor, drawn log-uniformly
@@ -139,7 +139,7 @@ class GaussianFactor(Population):
         foreign = foreign - aligned * (aligned @ foreign)
         if np.linalg.norm(foreign) < 1e-6:  # the label is private itself: any other direction
             foreign = np.asarray(world.label.aligned) - aligned * (aligned @ np.asarray(world.label.aligned))
-        label = LinearLabel(_unit(aligned), _unit(foreign), world.label.fresh, scale=size)
+        label = LinearLabel(unit_vector(aligned), unit_vector(foreign), world.label.fresh, scale=size)
         unexplained = float(weights @ weights + label_noise**2 - size**2)
         return replace(source, label=label, label_noise=unexplained**0.5)
 
@@ -227,7 +227,7 @@ def _world(law: tuple) -> _World:
     foreign = whitened[:, n_content:] @ rng.normal(size=n_private)
     foreign -= basis @ (basis.T @ foreign)
     foreign -= basis @ (basis.T @ foreign)  # twice: orthogonal to round-off even where little is left
-    label = LinearLabel(_unit(aligned), _unit(foreign), _unit(rng.normal(size=dim)))
+    label = LinearLabel(unit_vector(aligned), unit_vector(foreign), unit_vector(rng.normal(size=dim)))
     log_reweighting = REWEIGHTING * seeds.rng(*key, "covariate").normal(size=n_content + n_private)
     return _World(loadings[:, :n_content], loadings[:, n_content:], inverse_root, label, log_reweighting)
 
@@ -257,7 +257,3 @@ def _moments(population: GaussianFactor) -> Moments:
     for array in (covariance, shared, cov_xy):
         array.setflags(write=False)
     return Moments(covariance, shared, cov_xy, float(beta @ cov_xy + population.label_noise**2))
-
-
-def _unit(vector: Matrix) -> tuple[float, ...]:
-    return tuple((vector / np.linalg.norm(vector)).tolist())

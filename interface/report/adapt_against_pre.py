@@ -8,10 +8,12 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from interface.report import _base, style
 
@@ -53,7 +55,7 @@ def adapt_against_pre(
     if band is not None:
         _base.require(band, ("pretext", "shift", "excess", "low", "high"), f"{WHO}: band")
     names = _base.shift_names(points)
-    looks = _looks(names)
+    looks = style.shift_looks(names)
     columns = sorted(set(points["pretext"]))
     rows = sorted(set(points[["source", "encoder"]].itertuples(index=False, name=None)))
     folded = len(rows) == 1 and len(columns) == 4  # two by two is easier to read than four in a row
@@ -73,10 +75,13 @@ def adapt_against_pre(
             style.name_row(panel, encoder if len({row[0] for row in rows}) == 1 else f"{source}, {encoder}")
     figure.supxlabel(_base.label(x), fontsize=style.FONT)
     figure.supylabel(_base.label(y, unit if y.startswith("l_") else None), fontsize=style.FONT)
-    marks = [
-        Line2D([], [], color=looks[name][0], marker=looks[name][1], linestyle="", markersize=4, label=name) for name in names["name"]
+    marks: list[Artist] = [
+        Line2D([], [], color=looks[name][0], marker=looks[name][1], linestyle="", markersize=4, label=name)
+        for name in names["name"]
     ]
-    figure.legend(handles=marks, loc="outside upper center", ncols=min(len(marks), 6))
+    if band is not None:
+        marks.append(Patch(facecolor="0.9", edgecolor="0.4", linewidth=0.7, label="exact range"))
+    figure.legend(handles=marks, loc="outside upper center", ncols=min(len(marks), 7), handletextpad=0.3, columnspacing=1.2)
     return figure
 
 
@@ -94,19 +99,6 @@ def _points(table: pd.DataFrame, x: str, y: str, instances: Sequence[str] | None
     return table.groupby([*identity, *extra], sort=False)[values].mean().reset_index()
 
 
-def _looks(names: pd.DataFrame) -> dict[str, tuple[tuple[float, float, float], str]]:
-    """Colour and marker per shift; a weaker strength of the same shift is lighter."""
-    shifts = list(dict.fromkeys(names["shift"]))
-    colours = dict(zip(shifts, style.palette(len(shifts)), strict=True))
-    markers = dict(zip(shifts, (style.MARKERS[i % len(style.MARKERS)] for i in range(len(shifts))), strict=True))
-    strongest = names.groupby("shift")["strength"].transform("max").replace(0.0, 1.0)
-    share = names["strength"].where(names["shift"] != "none", 1.0) / strongest
-    return {
-        name: (style.tint(colours[shift], part), markers[shift])
-        for name, shift, part in zip(names["name"], names["shift"], share, strict=True)
-    }
-
-
 def _draw_points(panel: Axes, here: pd.DataFrame, names: pd.DataFrame, looks: dict, x: str, y: str, paths: bool) -> None:
     many = len(here) > style.MANY_POINTS
     for shift, strength, name in names.itertuples(index=False, name=None):
@@ -116,7 +108,9 @@ def _draw_points(panel: Axes, here: pd.DataFrame, names: pd.DataFrame, looks: di
         colour, marker = looks[name]
         if f"{y}_low" in mine and (mine[f"{y}_high"] - mine[f"{y}_low"]).abs().max() > 0:
             ends = np.stack([mine[[x, f"{y}_low"]].to_numpy(), mine[[x, f"{y}_high"]].to_numpy()], axis=1)
-            panel.add_collection(LineCollection(list(ends), colors=[colour], linewidths=0.5, alpha=0.5, rasterized=many), autolim=False)
+            panel.add_collection(
+                LineCollection(list(ends), colors=[colour], linewidths=0.5, alpha=0.5, rasterized=many), autolim=False
+            )
         if paths:
             lines = [run[[x, y]].to_numpy() for _, run in mine.groupby("run", sort=False)]
             panel.add_collection(LineCollection(lines, colors=[colour], linewidths=0.4, alpha=0.5, rasterized=many), autolim=False)
@@ -127,13 +121,17 @@ def _draw_points(panel: Axes, here: pd.DataFrame, names: pd.DataFrame, looks: di
     panel.set(xlabel="", ylabel="")
 
 
-def _draw_band(panel: Axes, band: pd.DataFrame, names: pd.DataFrame, looks: dict, here: pd.DataFrame, pretext: str, encoder: str) -> None:
+def _draw_band(
+    panel: Axes, band: pd.DataFrame, names: pd.DataFrame, looks: dict, here: pd.DataFrame, pretext: str, encoder: str
+) -> None:
     mine = band[band["pretext"] == pretext]
     for column, shown in (("encoder", {encoder}), ("instance", set(here["instance"])), ("source", set(here["source"]))):
         if column in mine:
             mine = mine[mine[column].isin(shown)]
     for shift, strength, name in names.itertuples(index=False, name=None):
-        edge = mine[(mine["shift"] == shift) & ((mine["strength"] == strength) if "strength" in mine else True)].sort_values("excess")
+        edge = mine[(mine["shift"] == shift) & ((mine["strength"] == strength) if "strength" in mine else True)].sort_values(
+            "excess"
+        )
         if len(edge):
             colour = looks[name][0]
             panel.fill_between(edge["excess"], edge["low"], edge["high"], color=colour, alpha=0.12, linewidth=0)

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -91,6 +92,23 @@ def tint(colour: Sequence[float], strength: float) -> tuple[float, float, float]
     """The colour mixed with white: 1 leaves it, 0.5 is a lighter version."""
     red, green, blue = 1 - (1 - np.asarray(colour[:3])) * np.clip(strength, 0.25, 1.0)
     return float(red), float(green), float(blue)
+
+
+def shift_looks(names: pd.DataFrame) -> dict[str, tuple[tuple[float, float, float], str]]:
+    """Colour and marker per shift name; a weaker strength of the same shift is lighter.
+
+    Args:
+        names: distinct shifts: columns shift, strength, name.
+    """
+    shifts = list(dict.fromkeys(names["shift"]))
+    colours = dict(zip(shifts, palette(len(shifts)), strict=True))
+    markers = {shift: MARKERS[index % len(MARKERS)] for index, shift in enumerate(shifts)}
+    strongest = names.groupby("shift")["strength"].transform("max").replace(0.0, 1.0)
+    share = (names["strength"] / strongest).where(names["shift"] != "none", 1.0)
+    return {
+        name: (tint(colours[shift], part), markers[shift])
+        for name, shift, part in zip(names["name"], names["shift"], share, strict=True)
+    }
 
 
 def trim(axes: Axes) -> None:

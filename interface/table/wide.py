@@ -64,6 +64,7 @@ def wide(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
         filled.put(rows_of_level, place)
     out = pd.concat([_identity(long, representative), filled.frame()], axis=1)
     _exact_is_its_own_bracket(out)
+    _a_floor_holds_at_every_step(out)
     order = np.lexsort((out["step"], pd.factorize(out["run"], sort=True)[0]))
     return out.iloc[order].reset_index(drop=True).copy()
 
@@ -148,6 +149,15 @@ def _identity(long: pd.DataFrame, representative: np.ndarray) -> pd.DataFrame:
 def _plain(column: pd.Series) -> pd.Series:
     """A categorical column as strings, a null staying null."""
     return column.astype(column.cat.categories.dtype)
+
+
+def _a_floor_holds_at_every_step(out: pd.DataFrame) -> None:
+    """The Bayes loss is a fact of a cell, recorded at one step of a run: it is repeated at the others."""
+    if "l_adapt_bayes" not in out:
+        return
+    cells = pd.Series(packed_key(out, ("run", *CELL)))
+    for suffix in ("", "_stderr", "_how", "_status"):
+        out["l_adapt_bayes" + suffix] = out["l_adapt_bayes" + suffix].groupby(cells).transform("first")
 
 
 def _exact_is_its_own_bracket(out: pd.DataFrame) -> None:

@@ -156,7 +156,7 @@ def alignment(moments: Moments) -> Matrix:
     return 0.5 * (between + between.T)
 
 
-def hermite_spectrum(correlations: Matrix, count: int = MAX_RANK) -> Matrix:
+def hermite_spectrum(correlations: ArrayLike, count: int = MAX_RANK) -> Matrix:
     """The `count` largest positive products prod rho_i^alpha_i with |alpha| >= 2, descending, unitless.
 
     They are the correlations between views that nonlinear functions of a Gaussian x reach: the conditional expectation

@@ -58,8 +58,9 @@ def band(
     Raises:
         ValueError: if shapes do not fit, S is not positive semi-definite, or an excess is not finite.
 
-    Source: Lagrange duality for the joint numerical range {(tr PS, tr PT)}; the sum of the largest eigenvalues by Ky Fan 1949.
-        Convex because the maximisers at the optimal multiplier form a connected Grassmannian (cf. Au-Yeung and Poon 1979).
+    Source: Lagrange duality for the joint numerical range {(tr PS, tr PT)}; the inner maximum is the sum of the largest
+        eigenvalues of +-T + l S (Ky Fan 1949). No gap: compressions 0 <= Q <= I, tr Q <= rank form a convex set; for projectors the
+        maximisers at the optimal multiplier form a connected Grassmannian (cf. Au-Yeung and Poon 1979).
 
     Example:
         >>> aligned, foreign = [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]
@@ -113,15 +114,16 @@ def sufficient_excess(S: Matrix, target: ArrayLike, rank: int, tolerated: float,
     return float(low)
 
 
-def position(adapt_excess: ArrayLike, ends: Band) -> Matrix:
+def position(adapt_excess: ArrayLike, ends: Band, *, least_width: float = 1e-6) -> Matrix:
     """pi: place of E* in the band, 0 at its lowest and 1 at its highest value, unitless; NaN where the band has no width.
 
     Args:
         adapt_excess: (...) E* of the checkpoints.
         ends: their band, `at_equality` where that is available.
+        least_width: width below which a band counts as having none, squared units of y.
     """
     width = ends.high - ends.low
-    known = width > 1e-6 * np.maximum(ends.high, 1e-300)
+    known = width > least_width
     return np.where(known, (np.asarray(adapt_excess) - ends.low) / np.where(known, width, 1.0), np.nan)
 
 
@@ -144,8 +146,11 @@ def _largest_explained(
     if at_equality:
         grid = np.concatenate([-unit * np.logspace(4, -4, 25), grid])
     lines = _tangents(form, sign, grid, compression)
+    further = np.array([3.0, 10.0, 30.0])
     while lines.spent[-1] > excess.min() and lines.multiplier[-1] < REACH * unit:
-        lines = _merged(lines, _tangents(form, sign, lines.multiplier[-1] * np.array([3.0, 10.0, 30.0]), compression))
+        lines = _merged(lines, _tangents(form, sign, lines.multiplier[-1] * further, compression))
+    while at_equality and lines.spent[0] < excess.max() and lines.multiplier[0] > -REACH * unit:
+        lines = _merged(lines, _tangents(form, sign, lines.multiplier[0] * further, compression))
 
     active = np.arange(len(excess))
     for turn in range(ROUNDS):

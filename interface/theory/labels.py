@@ -91,15 +91,18 @@ def overlap_label(moments: Moments, operator: Operator, rank: int, *, rng: np.ra
         raise ValueError(f"overlap_label: rank is {rank}; allowed: 1 to {len(values) - 1}, so that something is left unread")
     if values[rank - 1] - values[rank] <= GAP * values[0]:
         raise ValueError(f"overlap_label: S has equal eigenvalues at rank {rank}: no unique optimum, so overlap has no meaning")
-    inside, outside, fresh = rng.normal(size=rank), rng.normal(size=len(values) - rank), rng.normal(size=len(moments.covariance))
+    anywhere, fresh = rng.normal(size=(2, len(values))), rng.normal(size=len(moments.covariance))
     whitened = root(moments.covariance) @ operator.whitener.T  # (d, k), orthonormal columns
+    # Projections of isotropic draws: uniform, and the same whatever basis the eigensolver returns.
+    inside, outside = (part @ (part.T @ draw) for part, draw in zip((vectors[:, :rank], vectors[:, rank:]), anywhere, strict=True))
     return LinearLabel(
-        aligned=_unit(whitened @ (vectors[:, :rank] @ inside)),
-        foreign=_unit(whitened @ (vectors[:, rank:] @ outside)),
-        fresh=_unit(fresh),
+        aligned=unit_vector(whitened @ inside),
+        foreign=unit_vector(whitened @ outside),
+        fresh=unit_vector(fresh),
         scale=scale,
     )
 
 
-def _unit(vector: Matrix) -> tuple[float, ...]:
-    return tuple((vector / np.linalg.norm(vector)).tolist())
+def unit_vector(vector: Matrix) -> tuple[float, ...]:
+    """`vector` at length 1, as plain numbers rounded to 12 decimals, so that a fingerprint does not follow the last bit."""
+    return tuple((vector / np.linalg.norm(vector)).round(12).tolist())

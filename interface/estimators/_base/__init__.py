@@ -16,6 +16,7 @@ from interface.estimators._base.inputs import (
     vector,
 )
 from interface.estimators._base.moments import Moments
+from interface.estimators._base.paired import PairedMoments, PairedStatistics
 from interface.estimators._base.projection import Projection, project
 from interface.estimators._base.sample import BLOCKS, Sample, jackknife, kept_rows, rowwise, sample, scored
 from interface.estimators._base.spectra import EPS, Spectrum, centre, from_gram, rank, spectrum, variances
@@ -27,6 +28,8 @@ __all__ = [
     "Array",
     "Codes",
     "Moments",
+    "PairedMoments",
+    "PairedStatistics",
     "Projection",
     "Sample",
     "Spectrum",

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from interface.analysis.notes import Note, note
+from interface.analysis._notes import Note, note
 
 AdaptIs = Literal["loss", "error", "accuracy"]
 _ADAPT_IS = ("loss", "error", "accuracy")
@@ -24,7 +24,7 @@ class UserTable:
         family, size: (n,) codes and numbers, None where not given.
         names: names of the columns pre and adapt.
         adapt_is: what y is: "loss" or "error".
-        cluster_kind: the column that clusters.
+        cluster_kind: the column that clusters; own_cluster: whether it was given, and is not just the run.
         has_step: whether a step column fixed the order.
         notes: doubts found while reading.
     """
@@ -40,6 +40,7 @@ class UserTable:
     names: tuple[str, str]
     adapt_is: Literal["loss", "error"]
     cluster_kind: str
+    own_cluster: bool
     has_step: bool
     notes: tuple[Note, ...]
 
@@ -51,7 +52,7 @@ class UserTable:
         size = None if self.size is None else self.size[keep]
         return UserTable(
             self.x[keep], self.y[keep], run, run_names, cluster, cluster_names, family, size,
-            self.names, self.adapt_is, self.cluster_kind, self.has_step, (*self.notes, *notes),
+            self.names, self.adapt_is, self.cluster_kind, self.own_cluster, self.has_step, (*self.notes, *notes),
         )  # fmt: skip
 
 
@@ -74,7 +75,8 @@ def read_user_table(
             families or sizes, or occurs twice at one step; if there are fewer than two runs or clusters; if a loss does not vary.
     """
     if adapt_is not in _ADAPT_IS:
-        raise ValueError(f"adapt_is is {adapt_is!r}; allowed: {', '.join(map(repr, _ADAPT_IS))}: it has no default, because it turns the verdict round")
+        allowed = ", ".join(map(repr, _ADAPT_IS))
+        raise ValueError(f"adapt_is is {adapt_is!r}; allowed: {allowed} (no default: the wrong one turns the verdict round)")
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"the table is a {type(frame).__name__}; allowed: a pandas DataFrame (pd.read_csv makes one)")
     given = {"pre": pre, "adapt": adapt, "run": run, "cluster": cluster, "family": family, "size": size, "step": step}
@@ -106,7 +108,7 @@ def read_user_table(
         if values is not None and column and column != run:
             _refuse_split(runs, values, run_names, column)
     if len(run_names) < 2:
-        raise ValueError(f"column {run!r} holds one run ({run_names[0]}); the unit of inference is the run, at least 2 are needed")
+        raise ValueError(f"column {run!r} holds one run ({run_names[0]}); runs are the unit of inference, at least 2 are needed")
     if len(cluster_names) < 2:
         raise ValueError(f"column {cluster!r} holds one cluster ({cluster_names[0]}); at least 2 are needed, or leave cluster out")
     for column, values in ((pre, x), (adapt, y)):
@@ -128,7 +130,7 @@ def read_user_table(
     return UserTable(
         x[order], y[order], runs[order], run_names, clusters[order], cluster_names,
         None if families is None else families[order], None if sizes is None else sizes[order],
-        (pre, adapt), "loss" if adapt_is == "loss" else "error", cluster or run, step is not None, tuple(notes),
+        (pre, adapt), "loss" if adapt_is == "loss" else "error", cluster or run, cluster is not None, step is not None, tuple(notes),
     )  # fmt: skip
 
 
@@ -136,19 +138,22 @@ def _finite(frame: pd.DataFrame, column: str) -> np.ndarray:
     values = pd.to_numeric(frame[column], errors="coerce")
     unread = (values.isna() & frame[column].notna()).to_numpy()
     if unread.any():
-        raise ValueError(f"column {column!r} holds {frame[column].iloc[int(np.argmax(unread))]!r}, which is not a number; clean or drop it")
+        value = frame[column].iloc[int(np.argmax(unread))]
+        raise ValueError(f"column {column!r} holds {value!r}, which is not a number; clean or drop it")
     array = values.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~np.isfinite(array)
     if bad.any():
         where = frame.index[int(np.argmax(bad))]
-        raise ValueError(f"column {column!r} holds {int(bad.sum())} value(s) that are not finite (first in row {where}); drop or impute them first")
+        count = int(bad.sum())
+        raise ValueError(f"column {column!r} holds {count} value(s) that are not finite (first in row {where}); drop or impute them")
     return array
 
 
 def _codes(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    if frame[column].isna().any():
-        where = frame.index[int(np.argmax(frame[column].isna().to_numpy()))]
-        raise ValueError(f"column {column!r} is empty in {int(frame[column].isna().sum())} row(s) (first in row {where}); name them or drop them")
+    empty = frame[column].isna().to_numpy()
+    if empty.any():
+        where = frame.index[int(np.argmax(empty))]
+        raise ValueError(f"column {column!r} is empty in {int(empty.sum())} row(s) (first in row {where}); name them or drop them")
     codes, names = pd.factorize(frame[column])
     return codes.astype(np.int64), tuple(map(str, names))
 
@@ -157,7 +162,7 @@ def _refuse_split(runs: np.ndarray, values: np.ndarray, run_names: tuple[str, ..
     kinds = pd.Series(values).groupby(runs).nunique()
     if (kinds > 1).any():
         name = run_names[int(kinds.index[kinds > 1][0])]
-        raise ValueError(f"run {name} has {int(kinds.max())} values of {column!r}; a run lies in one: are two runs under one name?")
+        raise ValueError(f"run {name} has {int(kinds.max())} values of {column!r}; a run lies in one: do two runs share a name?")
 
 
 def _renumbered(codes: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -35,3 +35,11 @@ def within_slopes(x: np.ndarray, y: np.ndarray, groups: np.ndarray, clusters: np
     xx, xy, level = (np.bincount(clusters, products, n_clusters) for products in (dx * dx, dx * dy, x * x))
     varies = xx > ROUND_OFF * level
     return np.divide(xy, xx, out=np.full(n_clusters, np.nan), where=varies)
+
+
+def slopes_along(x: np.ndarray, y: np.ndarray, *, axis: int) -> np.ndarray:
+    """(i,) slope of y on x along one axis of the design (i, l, n, t), at equal values of the other two, instance by instance."""
+    x, y = (np.moveaxis(values, axis, -1) for values in (x, y))
+    groups = np.broadcast_to(np.arange(x[..., 0].size).reshape(x.shape[:-1])[..., None], x.shape)
+    clusters = np.broadcast_to(np.arange(len(x))[:, None, None, None], x.shape)
+    return within_slopes(x.ravel(), y.ravel(), groups.ravel(), clusters.ravel(), len(x))

@@ -83,5 +83,5 @@ def jackknife_log_variance(design: np.ndarray, y: np.ndarray, clusters: np.ndarr
         if keep.sum() <= design.shape[1] or np.linalg.matrix_rank(design[keep]) < design.shape[1]:
             return clustered_fit(design, y, clusters).residual_variance, float("nan")
         logs.append(np.log(max(clustered_fit(design[keep], y[keep], clusters[keep]).residual_variance, 1e-300)))
-    g = len(logs)
-    return clustered_fit(design, y, clusters).residual_variance, float(np.sqrt((g - 1) / g * np.sum((logs - np.mean(logs)) ** 2)))
+    scatter = (len(logs) - 1) * float(np.var(logs))
+    return clustered_fit(design, y, clusters).residual_variance, float(np.sqrt(scatter))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -131,13 +132,15 @@ def panels(frame: pd.DataFrame | Panels) -> Panels:
     columns = {name: table[name].to_numpy() for name in _VALUES}
     columns["variance"] = np.nan_to_num(table["l_adapt_stderr"].to_numpy()) ** 2
     columns["replicate"] = group("replicate")
+    identity = [table[name].to_numpy(dtype=object) for name in CELL]
     result = {}
+    axes_of_all, cell_of_all = [_coded(table[name]) for name in _DESIGN], group(*CELL)
     for here in _split(group("source")):
-        axes = [_coded(table[name].iloc[here]) for name in _DESIGN]
-        cells = _split(group(*CELL)[here])
-        keys = table.iloc[[here[rows[0]] for rows in cells]][list(CELL)].astype(object)
-        for rows, values in zip(cells, keys.itertuples(index=False), strict=True):
-            cell = Cell(*(None if pd.isna(value) else value for value in values))
+        axes = [_restricted(codes[here], levels) for codes, levels in axes_of_all]
+        cells = _split(cell_of_all[here])
+        for rows in cells:
+            values = (column[here[rows[0]]] for column in identity)
+            cell = Cell(*(None if pd.isna(value) else value for value in values))  # type: ignore[arg-type]
             content = {name: column[here[rows]] for name, column in columns.items()}
             result[cell] = _panel(cell, content, [(codes[rows], levels) for codes, levels in axes])
     return result
@@ -176,8 +179,8 @@ def _refuse_pooled(table: pd.DataFrame, group: Groups) -> None:
         row = table[pd.Series(seed).duplicated().to_numpy()].iloc[0]
         differ = "optimizer, batch or target" if unique.max() > seed.max() else "nothing but the run"
         raise ValueError(
-            f"two runs share instance {row['instance']}, lr {row['lr']:g}, n_unlabelled {row['n_unlabelled']:g}, step {row['step']} "
-            f"and seed, and differ in {differ}; analyse one optimizer, batch size and target at a time, or state the seeds"
+            f"two runs share instance {row['instance']}, lr {row['lr']:g}, n_unlabelled {row['n_unlabelled']:g}, step {row['step']}, "
+            f"and seed; they differ in {differ}. Analyse one optimizer, batch size and target at a time, or state the seeds"
         )
 
 
@@ -192,6 +195,13 @@ def _coded(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return codes, np.asarray(levels)
 
 
+def _restricted(codes: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes and levels of a part of the rows, without the levels that it lacks."""
+    present = np.zeros(len(levels), bool)
+    present[codes] = True
+    return (np.cumsum(present) - 1)[codes], levels[present]
+
+
 def _panel(cell: Cell, columns: Mapping[str, np.ndarray], axes: Sequence[tuple[np.ndarray, np.ndarray]]) -> Panel:
     """Dense arrays out of the rows of one cell; `axes` holds codes and levels of the four axes of the design."""
     codes, levels = zip(*axes, strict=True)
@@ -199,7 +209,7 @@ def _panel(cell: Cell, columns: Mapping[str, np.ndarray], axes: Sequence[tuple[n
     shape = tuple(len(level) for level in levels)
     point = np.ravel_multi_index(codes, shape)
     flat = point * len(kinds) + replicates
-    size = int(np.prod(shape))
+    size = math.prod(shape)
 
     def mean(name: str, index: np.ndarray, length: int) -> np.ndarray:
         count = np.bincount(index, minlength=length)

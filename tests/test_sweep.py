@@ -1,0 +1,226 @@
+"""The main job: announced rows, resuming after kills, grouping, and refusals."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from interface import table
+from interface.sweep import Sweep, SweepError, load, missing, run_file, run_job
+from interface.workers import Work, execute
+
+ROOT = Path(__file__).parents[1]
+TINY = Path(__file__).parent / "sweeps" / "tiny.py"
+SWEEP = Path(os.environ.get("INTERFACE_KILL_SWEEP", TINY))  # a longer sweep can be named for a harder trial
+WALL = ["train_s", "measure_s"]
+ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+
+
+def silent(_seconds):
+    return None
+
+
+def content(folder):
+    """The table without its timings, in a fixed order."""
+    frame = table.read(folder)
+    frame = frame[~frame["quantity"].isin(WALL)]
+    return frame.sort_values(["run", "step", "target", "quantity", "replicate"]).reset_index(drop=True)
+
+
+def complete(folder, path=TINY, jobs=1):
+    sweep = load(path, 1.0)
+    return execute(Work(path, 1.0, Path(folder), "cpu", False), sweep, jobs=jobs, progress=silent)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    complete(folder)
+    table.compact(folder)
+    return folder
+
+
+def test_the_finished_table_has_the_rows_that_were_announced(finished):
+    sweep = load(TINY, 1.0)
+    frame = table.read(finished)
+    assert len(frame) == sweep.n_rows and frame["run"].nunique() == len(sweep.pretrainings)
+
+
+def test_two_processes_give_the_same_table(finished, tmp_path):
+    complete(tmp_path, jobs=2)
+    same_table(content(tmp_path), content(finished))
+
+
+def same_table(found, expected):
+    pd.testing.assert_frame_equal(found.drop(columns="value"), expected.drop(columns="value"), check_categorical=False)
+    pd.testing.assert_series_equal(found["value"], expected["value"], rtol=1e-5, atol=2e-6)
+
+
+def test_another_grouping_gives_the_same_table(finished, tmp_path):
+    sweep = load(TINY, 1.0)
+    for run in random.Random(0).sample(sweep.pretrainings, 6):
+        part = Sweep("part", (run,), sweep.transfers)
+        run_job(part.jobs[0], tmp_path, device="cpu", keep_older=False, progress=silent)
+    some = content(tmp_path)
+    whole = content(finished)
+    same_table(some, whole[whole["run"].isin(some["run"].unique())].reset_index(drop=True))
+
+
+def test_resuming_computes_only_what_is_missing(tmp_path):
+    sweep = load(TINY, 1.0)
+    assert complete(tmp_path) == len(sweep.pretrainings)
+    assert complete(tmp_path) == 0
+    first = content(tmp_path)
+    run_file(tmp_path, sweep.pretrainings[3]).unlink()
+    run_file(tmp_path, sweep.pretrainings[5]).write_bytes(b"PAR1 not a table")
+    (tmp_path / "runs" / ".leftover.tmp").write_bytes(b"half")
+    assert complete(tmp_path) == 2
+    same_table(content(tmp_path), first)
+
+
+def test_a_changed_plan_is_computed_again_and_other_code_is_refused(finished, tmp_path):
+    sweep = load(TINY, 1.0)
+    narrower = Sweep("tiny", sweep.pretrainings, lambda run: sweep.transfers(run)[:1])
+    assert len(missing(narrower, sweep.pretrainings, finished, keep_older=False)) == len(sweep.pretrainings)
+    run = sweep.pretrainings[0]
+    stored = table.metadata(run_file(finished, run))
+    rows = table.read(run_file(finished, run))
+    table.write(rows, run_file(tmp_path, run), metadata={"plan": stored["plan"], "code": "c_other"})
+    with pytest.raises(SweepError, match="--keep-older"):
+        missing(sweep, sweep.pretrainings, tmp_path, keep_older=False)
+    assert run not in missing(sweep, sweep.pretrainings, tmp_path, keep_older=True)
+
+
+KILLED = """
+import os, signal, sys
+count, when, target = 0, sys.argv.pop(1), int(sys.argv.pop(1))
+replace, fsync = os.replace, os.fsync
+def dying(source, destination):
+    global count
+    count += 1
+    if count == target and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, destination)
+    if count == target and when == "inside":
+        os.kill(os.getpid(), signal.SIGKILL)
+def after(descriptor):
+    if count >= target and when == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return fsync(descriptor)
+os.replace, os.fsync = dying, after
+from pathlib import Path
+from interface.cli import run_sweep
+sys.exit(run_sweep(Path("{sweeps}")))
+"""
+
+
+def command(folder, *more):
+    return [sys.executable, str(ROOT / "studies" / "run_sweep.py"), str(SWEEP), "--out", str(folder), *more]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    began = time.perf_counter()
+    subprocess.run(command(folder, "--jobs", "1"), check=True, env=ENV, capture_output=True)
+    return folder, time.perf_counter() - began
+
+
+@pytest.mark.parametrize("when", ["before", "inside", "after"])
+def test_killed_by_itself_at_a_write(undisturbed, tmp_path, when):
+    script = KILLED.replace("{sweeps}", str(ROOT / "studies" / "sweeps"))
+    arguments = [sys.executable, "-c", script, when, "4", str(SWEEP), "--out", str(tmp_path), "--jobs", "1"]
+    died = subprocess.run(arguments, env=ENV, capture_output=True)
+    assert died.returncode == -signal.SIGKILL
+    assert 2 <= len(list((tmp_path / "runs").glob("*.parquet"))) <= 4
+    assert_resumes(tmp_path, undisturbed[0])
+
+
+@pytest.mark.parametrize("moment", range(7))
+def test_killed_at_a_moment(undisturbed, tmp_path, moment):
+    folder, seconds = undisturbed
+    jobs = "2" if moment % 2 else "1"
+    process = subprocess.Popen(command(tmp_path, "--jobs", jobs), env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(timeout=seconds * (moment + 0.5) / 7)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    assert_resumes(tmp_path, folder)
+
+
+def assert_resumes(folder, expected):
+    subprocess.run(command(folder, "--jobs", "1"), check=True, env=ENV, capture_output=True)
+    found, whole = content(folder), content(expected)
+    assert not found.duplicated(["run", "step", "target", "replicate", "quantity"]).any()
+    same_table(found, whole)
+    assert not list((folder / "runs").glob(".*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["defualt"], ["sweep is 'defualt'", "did you mean default"]),
+        (["smallest", "--scale", "-1"], ["--scale", "allowed"]),
+        (["smallest", "--jobs", "-3"], ["--jobs", "allowed"]),
+        (["smallest", "--device", "gpu"], ["--device", "gpu"]),
+        (["smallest", "--dry-rum"], ["--dry-run"]),
+        (["/nowhere/sweep.py"], ["allowed"]),
+    ],
+)
+def test_a_bad_value_gets_one_clear_line_and_exit_code_2(arguments, words):
+    done = subprocess.run([sys.executable, str(ROOT / "studies" / "run_sweep.py"), *arguments], env=ENV, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_the_sweeps_are_listed_and_a_dry_run_announces(tmp_path):
+    program = [sys.executable, str(ROOT / "studies" / "run_sweep.py")]
+    listed = subprocess.run([*program, "--list"], env=ENV, capture_output=True, text=True, check=True).stdout
+    assert all(path.stem in listed for path in (ROOT / "studies" / "sweeps").glob("*.py"))
+    dry = subprocess.run([*program, str(TINY), "--dry-run", "--out", str(tmp_path)], env=ENV, capture_output=True, text=True, check=True)
+    sweep = load(TINY, 1.0)
+    assert f"{len(sweep.pretrainings)} runs" in dry.stdout and f"{sweep.n_rows} rows" in dry.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_says_how_to_resume(tmp_path):
+    process = subprocess.Popen(command(tmp_path, "--jobs", "2"), env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "runs").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "resumes" in error and "Traceback" not in error
+
+
+def test_a_failing_job_does_not_take_the_others_along(tmp_path):
+    path = tmp_path / "failing.py"
+    path.write_text(
+        TINY.read_text().replace(
+            "    world = run.source\n", "    world = run.source\n    if run.source.instance == 'Glyphs-1':\n        raise OSError('no such target')\n"
+        )
+    )
+    sweep = load(TINY, 1.0)
+    broken = load(path, 1.0)
+    del broken  # the plan itself needs every run's cells: a failing one is refused before work is done
+    with pytest.raises(OSError, match="no such target"):
+        _ = load(path, 1.0).n_rows
+    assert sweep.n_rows > 0
+
+
+def test_a_file_that_is_no_sweep_is_named(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("x = 1\n")
+    with pytest.raises(SweepError, match=r"no function cells"):
+        load(path, 1.0)
+    path.write_text("def cells(scale=1.0):\n    return 3\n")
+    with pytest.raises(SweepError, match="gave a int"):
+        load(path, 1.0)
