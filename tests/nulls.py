@@ -48,10 +48,8 @@ def _frame(x: np.ndarray, y: dict[tuple[str, float], np.ndarray], bayes: float |
     return frame.assign(l_adapt_bayes=bayes if bayes is not None else np.nan, l_adapt_stderr=stderr if stderr else np.nan)
 
 
-def _three_targets(
-    theta: float, slopes: np.ndarray, gaps: np.ndarray, rises: np.ndarray, noise: dict, axes: tuple
-) -> pd.DataFrame:
-    """In-domain slopes, gaps below them at overlap 0 and rises of the intercept under concept shift, (tables, instances), plus theta."""
+def _three_targets(theta: float, slopes: np.ndarray, gaps: np.ndarray, rises: np.ndarray, noise: dict, axes: tuple) -> pd.DataFrame:
+    """In-domain slopes, gaps below them at overlap 0, rises under concept shift: (tables, instances), each with theta on top."""
     _, _, progress, own = axes
     lift = (..., None, None, None)
     y = {

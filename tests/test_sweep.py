@@ -201,19 +201,33 @@ def test_an_interrupt_says_how_to_resume(tmp_path):
     assert process.returncode == 130 and "resumes" in error and "Traceback" not in error
 
 
+BROKEN = """
+
+from dataclasses import dataclass
+
+from interface.adaptations import LinearProbe
+
+
+@dataclass(frozen=True)
+class Broken(LinearProbe):
+    def brackets(self, *arguments, **options):
+        raise OSError("the labels are on a disk that is gone")
+
+
+def transfers(run):
+    return (Transfer(run.source, Broken() if run.source.instance == "Glyphs-1" else LinearProbe()),)
+"""
+
+
 def test_a_failing_job_does_not_take_the_others_along(tmp_path):
     path = tmp_path / "failing.py"
-    path.write_text(
-        TINY.read_text().replace(
-            "    world = run.source\n", "    world = run.source\n    if run.source.instance == 'Glyphs-1':\n        raise OSError('no such target')\n"
-        )
-    )
-    sweep = load(TINY, 1.0)
-    broken = load(path, 1.0)
-    del broken  # the plan itself needs every run's cells: a failing one is refused before work is done
-    with pytest.raises(OSError, match="no such target"):
-        _ = load(path, 1.0).n_rows
-    assert sweep.n_rows > 0
+    path.write_text(TINY.read_text() + BROKEN)
+    sweep = load(path, 1.0)
+    with pytest.raises(SweepError, match=r"run again to retry:\n.*Glyphs-.*a disk that is gone"):
+        complete(tmp_path, path)
+    kept = {file.stem for file in (tmp_path / "runs").glob("*.parquet")}
+    whole_jobs = [job for job in sweep.jobs if all(run.source.instance != "Glyphs-1" for run in job.runs)]
+    assert kept >= {run.run for job in whole_jobs for run in job.runs} and len(whole_jobs) >= 1
 
 
 def test_a_file_that_is_no_sweep_is_named(tmp_path):

@@ -347,6 +347,15 @@ def test_a_score_of_a_target_is_repeated_on_its_cells_only():
     }
 
 
+def test_the_bayes_loss_of_a_run_holds_at_every_step():
+    cells = [row(step=s, target=t) for s in (0, 9) for t in "tu"]
+    frame = table.wide([*cells, row(quantity="l_adapt_bayes", value=0.1), row(run="b", step=9)])
+    assert {(r, t, s): b for r, t, s, b in frame[["run", "target", "step", "l_adapt_bayes"]].values if b == b} == {
+        ("a", "t", 0): 0.1,
+        ("a", "t", 9): 0.1,
+    }
+
+
 def test_a_more_specific_fact_wins():
     frame = table.wide(
         [row(depth=1), row(depth=2)] + [row(adaptation=None, depth=d, quantity="s", value=v) for d, v in ((None, 0.0), (2, 5.0))]

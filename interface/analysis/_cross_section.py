@@ -46,7 +46,7 @@ def cross_section_numbers(table: UserTable) -> Numbers:
         mean = pd.Series(x).groupby(groups).transform("mean").to_numpy()
         within = x - mean
         several = (groups.map(groups.value_counts()) > 1).to_numpy()
-        inside = [float(pd.Series(v[several]).groupby(family[several]).agg(np.ptp).mean()) if several.any() else 0.0 for v in (x, y)]
+        inside = [float(pd.Series(v[several]).groupby(family[several]).agg(np.ptp).mean()) for v in (x, y)]
         if np.ptp(within) <= 1e-12 * np.abs(x).max():
             notes.append(note(15))
             within = None
@@ -96,4 +96,3 @@ def _number(name: str, fit: ClusteredFit, weights: np.ndarray, unit: str, where:
     half = fit.quantile() * error
     p = NAN if against is None or error == 0 else float(2 * stats.t.sf(abs(estimate - against) / error, fit.n_clusters - 1))
     return Number(name, estimate, error, estimate - half, estimate + half, fit.n_clusters, unit, where, p)
-

@@ -179,8 +179,8 @@ def _refuse_pooled(table: pd.DataFrame, group: Groups) -> None:
         row = table[pd.Series(seed).duplicated().to_numpy()].iloc[0]
         differ = "optimizer, batch or target" if unique.max() > seed.max() else "nothing but the run"
         raise ValueError(
-            f"two runs share instance {row['instance']}, lr {row['lr']:g}, n_unlabelled {row['n_unlabelled']:g}, step {row['step']}, "
-            f"and seed; they differ in {differ}. Analyse one optimizer, batch size and target at a time, or state the seeds"
+            f"two runs share instance {row['instance']}, lr {row['lr']:g}, n_unlabelled {row['n_unlabelled']:g} and seed, "
+            f"step {row['step']}; they differ in {differ}. Analyse one optimizer, batch size and target at a time"
         )
 
 
@@ -207,7 +207,7 @@ def _panel(cell: Cell, columns: Mapping[str, np.ndarray], axes: Sequence[tuple[n
     codes, levels = zip(*axes, strict=True)
     replicates, kinds = pd.factorize(columns["replicate"])
     shape = tuple(len(level) for level in levels)
-    point = np.ravel_multi_index(codes, shape)
+    point = np.asarray(np.ravel_multi_index(codes, shape))
     flat = point * len(kinds) + replicates
     size = math.prod(shape)
 

@@ -114,8 +114,8 @@ def _with_time(table: UserTable) -> tuple[UserTable, list[Note]]:
         table = table.subset(~alone[table.run])
     if len(table.run_names) < 2 or len(table.cluster_names) < 2:
         raise ValueError(
-            f"only {len(table.run_names)} run(s) in {len(table.cluster_names)} cluster(s) have two rows; trajectories need 2, and a "
-            "cross-section has one row for every model"
+            f"only {len(table.run_names)} run(s) in {len(table.cluster_names)} cluster(s) have two rows; 2 of each are needed, "
+            "and a cross-section has one row for every model"
         )
     return table, notes
 

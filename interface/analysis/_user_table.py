@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -44,16 +44,21 @@ class UserTable:
     has_step: bool
     notes: tuple[Note, ...]
 
-    def subset(self, keep: np.ndarray, *notes: Note) -> UserTable:
+    def subset(self, keep: np.ndarray) -> UserTable:
         """The rows to keep, with codes numbered anew."""
         run, run_names = _renumbered(self.run[keep], self.run_names)
         cluster, cluster_names = _renumbered(self.cluster[keep], self.cluster_names)
-        family = None if self.family is None else np.unique(self.family[keep], return_inverse=True)[1]
-        size = None if self.size is None else self.size[keep]
-        return UserTable(
-            self.x[keep], self.y[keep], run, run_names, cluster, cluster_names, family, size,
-            self.names, self.adapt_is, self.cluster_kind, self.own_cluster, self.has_step, (*self.notes, *notes),
-        )  # fmt: skip
+        return replace(
+            self,
+            x=self.x[keep],
+            y=self.y[keep],
+            run=run,
+            run_names=run_names,
+            cluster=cluster,
+            cluster_names=cluster_names,
+            family=None if self.family is None else np.unique(self.family[keep], return_inverse=True)[1],
+            size=None if self.size is None else self.size[keep],
+        )
 
 
 def read_user_table(
@@ -128,10 +133,21 @@ def read_user_table(
         inside = int(pd.DataFrame({"r": runs, "x": x, "y": y}).duplicated().sum())
         notes.append(note(4, n=repeated, where=f"{inside} inside a run, {repeated - inside} in another"))
     return UserTable(
-        x[order], y[order], runs[order], run_names, clusters[order], cluster_names,
-        None if families is None else families[order], None if sizes is None else sizes[order],
-        (pre, adapt), "loss" if adapt_is == "loss" else "error", cluster or run, cluster is not None, step is not None, tuple(notes),
-    )  # fmt: skip
+        x=x[order],
+        y=y[order],
+        run=runs[order],
+        run_names=run_names,
+        cluster=clusters[order],
+        cluster_names=cluster_names,
+        family=None if families is None else families[order],
+        size=None if sizes is None else sizes[order],
+        names=(pre, adapt),
+        adapt_is="loss" if adapt_is == "loss" else "error",
+        cluster_kind=cluster or run,
+        own_cluster=cluster is not None,
+        has_step=step is not None,
+        notes=tuple(notes),
+    )
 
 
 def _finite(frame: pd.DataFrame, column: str) -> np.ndarray:
@@ -145,7 +161,7 @@ def _finite(frame: pd.DataFrame, column: str) -> np.ndarray:
     if bad.any():
         where = frame.index[int(np.argmax(bad))]
         count = int(bad.sum())
-        raise ValueError(f"column {column!r} holds {count} value(s) that are not finite (first in row {where}); drop or impute them")
+        raise ValueError(f"column {column!r} holds {count} value(s) that are not finite (first: row {where}); drop or impute them")
     return array
 
 

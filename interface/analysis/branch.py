@@ -62,5 +62,5 @@ def at(x: ArrayLike, y: ArrayLike, where: ArrayLike) -> np.ndarray:
     step = x_above - x_below
     share = np.divide(x_above - target, step, out=np.zeros_like(step), where=step > 0)
     value = np.where(share == 0, y_above, np.where(share == 1, y_below, (1 - share) * y_above + share * y_below))
-    passed = (above.any(axis=-1) & below.any(axis=-1))[..., None]
-    return np.where(passed, value, np.nan)
+    passed = np.asarray(above.any(axis=-1) & below.any(axis=-1))
+    return np.where(passed[..., None], value, np.nan)

@@ -94,7 +94,7 @@ def three_numbers(panel: Panel, *, scale: Scale = "own", noise_factor: float = N
     full = _largest(x)
     trained, y_trained, noise_trained = (values[np.arange(len(names))[:, None], :, full[:, None]][:, 0] for values in (x, y, noise))
     high, low = ends(trained)
-    counts = low <= REACHED
+    counts: np.ndarray = np.less_equal(low, REACHED)
     x0 = np.where(counts.any(1), np.where(counts, low, -np.inf).max(1), np.nan)
     x1 = np.where(counts.any(1), np.where(counts, high, np.inf).min(1), np.nan)
 
@@ -106,7 +106,7 @@ def three_numbers(panel: Panel, *, scale: Scale = "own", noise_factor: float = N
     reason = "no run with the largest n_unlabelled reaches x <= .05"
     runs = len(names), -1, len(panel.steps)
     flat_x, flat_y, flat_noise = x.reshape(runs), y.reshape(*runs, y.shape[-1]), noise.reshape(*runs, y.shape[-1])
-    measured = ~np.isnan(flat_x).all(axis=-1)
+    measured = np.asarray(np.isfinite(flat_x).any(axis=-1))
     shared = np.where(measured.any(1), np.where(measured, ends(flat_x)[1], -np.inf).max(1), np.nan)
     return ThreeNumbers(
         intercept=cluster_mean(intercept, names, reason=reason),

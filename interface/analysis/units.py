@@ -150,7 +150,7 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     pre = table["l_pre_profiled"].to_numpy()
     if not np.isfinite(pre).all():
         row = table[~np.isfinite(pre)].iloc[0]
-        raise ValueError(f"l_pre_profiled is not finite in run {row['run']}, step {row['step']}: measure it, or drop the checkpoint")
+        raise ValueError(f"l_pre_profiled is not finite in run {row['run']}, step {row['step']}; measure it or drop the rows")
     return table.assign(
         strength=strength,
         shift=shift.where(shift.notna() & (strength != 0), IN_DOMAIN),

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from interface.core import Estimate
-from interface.estimators._base import Array, centre, class_codes, matrix, one_of
-from interface.estimators.leep import log_expected
+from interface.estimators._base import Array, centre, class_codes, log_expected, matrix, one_of
 
 # share of variance that PCA keeps, covariance type, ridge
 CONVENTIONS = {

@@ -82,6 +82,6 @@ def planted(
                         tilt = slope + target.between * rng.normal() / 2
                         y = intercept + (1 - intercept) * progress + tilt * own + noise * rng.normal(size=len(lr)) * (step > 0)
                         label = f"{source}-{i}-{pretext}-{target.shift}-{target.strength:g}-{replicate}"
-                        cell = {"target": label, "shift": target.shift, "strength": target.strength, "replicate": replicate}
-                        parts.append(base.assign(**cell, l_adapt=BAYES + y, l_adapt_bayes=BAYES))
+                        part = base.assign(target=label, shift=target.shift, strength=target.strength, replicate=replicate)
+                        parts.append(part.assign(l_adapt=BAYES + y, l_adapt_bayes=BAYES))
     return pd.concat(parts, ignore_index=True)

@@ -1,14 +1,15 @@
 """DataFrames to figures, macros of the manuscript and one HTML page; no number is computed here that the table does not hold."""
 
-from interface.report.adapt_against_pre import adapt_against_pre
+from interface.report._style import save
+from interface.report.adapt_against_pre import adapt_against_pre, band_of
 from interface.report.numbers import numbers, write_numbers
 from interface.report.page import page, write_page
-from interface.report.style import save
 from interface.report.trajectories import trajectories
 from interface.report.verdicts import numbers_by_cell, verdicts
 
 __all__ = [
     "adapt_against_pre",
+    "band_of",
     "numbers",
     "numbers_by_cell",
     "page",

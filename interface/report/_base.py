@@ -26,7 +26,7 @@ LABELS = {
 NUMBERS = ("data_slope", "progress_slope", "contrast", "intercept", "slope", "spread")
 CELL = ("source", "pretext", "encoder", "shift", "strength")
 VERDICT_COLUMNS = (
-    "number", "name", "role", "source", "estimate", "low", "high", "n_clusters", "p", "p_holm", "outcome", "null_tag",
+    "number", "name", "role", "source", "target", "estimate", "low", "high", "n_clusters", "p", "p_holm", "outcome", "null_tag",
     "minimal_detectable_effect", "detail", "hash",
 )  # fmt: skip
 
@@ -77,16 +77,26 @@ def one_unit(frame: pd.DataFrame, who: str) -> str | None:
 
 
 def verdict_frame(verdicts: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
-    """Verdict records as a frame with the interval in `low` and `high`; what a record lacks is missing."""
+    """Verdict records as a frame of VERDICT_COLUMNS, the interval in `low` and `high`; what a record lacks is missing."""
     frame = verdicts if isinstance(verdicts, pd.DataFrame) else pd.DataFrame([_fields(record) for record in verdicts])
-    frame = frame.reset_index(drop=True)
+    frame = frame.rename(columns={"population": "source", "null": "null_tag"}).reset_index(drop=True)
     if "interval" in frame:
         sides = [pair if isinstance(pair, (tuple, list)) else (np.nan, np.nan) for pair in frame["interval"]]
         ends = np.array(sides, dtype=float).reshape(-1, 2)
         frame = frame.assign(low=ends[:, 0], high=ends[:, 1])
+    if "needs" in frame:  # what an untestable claim lacks is what a reader has to know
+        detail = frame["detail"] if "detail" in frame else pd.Series("", index=frame.index)
+        frame = frame.assign(detail=frame["needs"].where(frame["needs"].notna(), detail))
     frame = frame.reindex(columns=list(VERDICT_COLUMNS))
     numeric = ["estimate", "low", "high", "p", "p_holm", "n_clusters", "minimal_detectable_effect"]
     return frame.assign(**{name: pd.to_numeric(frame[name]) for name in numeric})
+
+
+def summary_frame(summary: pd.DataFrame) -> pd.DataFrame:
+    """A summary with its verdict in the column `words`."""
+    if "words" not in summary and "verdict" in summary:
+        return summary.assign(words=summary["verdict"])
+    return summary
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -95,6 +105,11 @@ def _fields(record: Any) -> dict[str, Any]:
     if not is_dataclass(record) or isinstance(record, type):
         raise ValueError(f"verdicts hold a {type(record).__name__}; allowed: verdict records, or a DataFrame of their fields")
     return asdict(record)
+
+
+def where_in_words(verdict: pd.Series) -> str:
+    """The population that a verdict is about, with the shift looked at where the claim is repeated over several."""
+    return ", ".join(part for part in (verdict["source"], verdict["target"]) if isinstance(part, str) and part)
 
 
 def outcome_in_words(verdict: pd.Series) -> str:

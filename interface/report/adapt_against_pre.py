@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from interface.report import _base, style
+from interface.report import _base, _style
 
 WHO = "adapt_against_pre"
 
 
-@style.styled
+@_style.styled
 def adapt_against_pre(
     table: pd.DataFrame,
     *,
@@ -55,26 +55,30 @@ def adapt_against_pre(
     if band is not None:
         _base.require(band, ("pretext", "shift", "excess", "low", "high"), f"{WHO}: band")
     names = _base.shift_names(points)
-    looks = style.shift_looks(names)
+    looks = _style.shift_looks(names)
     columns = sorted(set(points["pretext"]))
     rows = sorted(set(points[["source", "encoder"]].itertuples(index=False, name=None)))
     folded = len(rows) == 1 and len(columns) == 4  # two by two is easier to read than four in a row
     grid = (2, 2) if folded else (len(rows), len(columns))
-    figure = style.new_figure(height=0.6 + 1.9 * grid[0])
+    figure = _style.new_figure(height=0.6 + 1.9 * grid[0])
     axes = figure.subplots(*grid, squeeze=False, sharex=False if folded else "col", sharey=True if len(rows) == 1 else "row")
     for panel, ((source, encoder), pretext) in zip(axes.ravel(), product(rows, columns), strict=True):
         here = points[(points["source"] == source) & (points["encoder"] == encoder) & (points["pretext"] == pretext)]
         if band is not None:
             _draw_band(panel, band, names, looks, here, pretext, encoder)
         _draw_points(panel, here, names, looks, x, y, paths)
+        if here.empty:
+            panel.text(
+                0.5, 0.5, "not measured", transform=panel.transAxes, ha="center", va="center", color="0.4", fontsize=_style.SMALL
+            )
         panel.set_xscale(xscale)
-        style.trim(panel)
+        _style.trim(panel)
         if folded or (source, encoder) == rows[0]:
             panel.set_title(pretext)
         if len(rows) > 1 and pretext == columns[-1]:
-            style.name_row(panel, encoder if len({row[0] for row in rows}) == 1 else f"{source}, {encoder}")
-    figure.supxlabel(_base.label(x), fontsize=style.FONT)
-    figure.supylabel(_base.label(y, unit if y.startswith("l_") else None), fontsize=style.FONT)
+            _style.name_row(panel, encoder if len({row[0] for row in rows}) == 1 else f"{source}, {encoder}")
+    figure.supxlabel(_base.label(x), fontsize=_style.FONT)
+    figure.supylabel(_base.label(y, unit if y.startswith("l_") else None), fontsize=_style.FONT)
     marks: list[Artist] = [
         Line2D([], [], color=looks[name][0], marker=looks[name][1], linestyle="", markersize=4, label=name)
         for name in names["name"]
@@ -83,6 +87,22 @@ def adapt_against_pre(
         marks.append(Patch(facecolor="0.9", edgecolor="0.4", linewidth=0.7, label="exact range"))
     figure.legend(handles=marks, loc="outside upper center", ncols=min(len(marks), 7), handletextpad=0.3, columnspacing=1.2)
     return figure
+
+
+def band_of(table: pd.DataFrame, *, x: str = "l_pre_excess") -> pd.DataFrame | None:
+    """The exact range that the table itself holds (l_adapt_band_low, l_adapt_band_high at each excess), for `band`.
+
+    Replicates are averaged, as the marks are. None where the table holds no range.
+    """
+    ends = {"l_adapt_band_low": "low", "l_adapt_band_high": "high"}
+    if not {x, *ends} <= set(table.columns):
+        return None
+    known = table[table[x].notna() & table["l_adapt_band_low"].notna() & table["l_adapt_band_high"].notna()]
+    if known.empty:
+        return None
+    groups = known.groupby(["source", "instance", "pretext", "encoder", "shift", "strength", "run", "step"], sort=False)
+    band = groups[[x, *ends]].mean().reset_index().rename(columns={x: "excess", **ends})
+    return band.drop(columns=["run", "step"]).sort_values("excess", kind="stable").reset_index(drop=True)
 
 
 def _points(table: pd.DataFrame, x: str, y: str, instances: Sequence[str] | None, shifts: Sequence[str] | None) -> pd.DataFrame:
@@ -100,7 +120,7 @@ def _points(table: pd.DataFrame, x: str, y: str, instances: Sequence[str] | None
 
 
 def _draw_points(panel: Axes, here: pd.DataFrame, names: pd.DataFrame, looks: dict, x: str, y: str, paths: bool) -> None:
-    many = len(here) > style.MANY_POINTS
+    many = len(here) > _style.MANY_POINTS
     for shift, strength, name in names.itertuples(index=False, name=None):
         mine = here[(here["shift"] == shift) & (here["strength"] == strength)].sort_values(["run", "step"])
         if mine.empty:

@@ -13,26 +13,24 @@ from interface.report import _base
 
 MISSING = "n/a"
 WORLDS = {"Gaussian": "GaussianFactor", "Glyphs": "Glyphs"}
+SAMPLED = ("Glyphs",)  # worlds whose L*_adapt is a bracket
 CLAIMS = ("One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
-# name in the manuscript: source, pretext, encoder, shift, strength, and the numbers quoted there
+_LINEAR = ("GaussianFactor", "Autoencoding", "LinearEncoder(4)")
+_RELU = ("GaussianFactor", "Autoencoding", "MLP(64,4)")
+_GLYPHS = {name: ("Glyphs", name, "MLP(64,16)") for name in ("Autoencoding", "InfoNCE", "Supervised")}
+# name in the manuscript: the cell (source, pretext, encoder, shift, strength) and the numbers quoted there
 CELLS: dict[str, tuple[tuple[str, str, str, str, float], tuple[str, ...]]] = {
-    "GaussianLinear": (("GaussianFactor", "Autoencoding", "LinearEncoder(4)", "none", 0.0), ("DataSlope", "Intercept", "Words")),
-    "GaussianLinearMisaligned": (
-        ("GaussianFactor", "Autoencoding", "LinearEncoder(4)", "misalignment", 1.0), ("DataSlope", "Intercept", "Words"),
-    ),
-    "GaussianRelu": (("GaussianFactor", "Autoencoding", "MLP(64,4)", "none", 0.0), ("DataSlope",)),
-    "GaussianReluMisaligned": (("GaussianFactor", "Autoencoding", "MLP(64,4)", "misalignment", 1.0), ("DataSlope",)),
-    "GlyphsAutoencoding": (("Glyphs", "Autoencoding", "MLP(64,16)", "none", 0.0), ("DataSlope", "Contrast", "Intercept", "Words")),
-    "GlyphsAutoencodingInverted": (
-        ("Glyphs", "Autoencoding", "MLP(64,16)", "inversion", 1.0), ("DataSlope", "Contrast", "Intercept", "Words"),
-    ),
-    "GlyphsContrastive": (("Glyphs", "InfoNCE", "MLP(64,16)", "none", 0.0), ("DataSlope", "Contrast", "Intercept", "Words")),
-    "GlyphsContrastiveInverted": (
-        ("Glyphs", "InfoNCE", "MLP(64,16)", "inversion", 1.0), ("DataSlope", "Contrast", "Intercept", "Words"),
-    ),
-    "GlyphsSupervised": (("Glyphs", "Supervised", "MLP(64,16)", "none", 0.0), ("DataSlope", "Intercept", "Words")),
-    "GlyphsRandomLabel": (("Glyphs", "Autoencoding", "MLP(64,16)", "random_label", 1.0), ("Words",)),
-}  # fmt: skip
+    "GaussianLinear": ((*_LINEAR, "none", 0.0), ("DataSlope", "Intercept", "Words")),
+    "GaussianLinearMisaligned": ((*_LINEAR, "misalignment", 1.0), ("DataSlope", "Intercept", "Words")),
+    "GaussianRelu": ((*_RELU, "none", 0.0), ("DataSlope",)),
+    "GaussianReluMisaligned": ((*_RELU, "misalignment", 1.0), ("DataSlope",)),
+    "GlyphsAutoencoding": ((*_GLYPHS["Autoencoding"], "none", 0.0), ("DataSlope", "Intercept", "Words")),
+    "GlyphsAutoencodingInverted": ((*_GLYPHS["Autoencoding"], "inversion", 1.0), ("DataSlope", "Intercept", "Words")),
+    "GlyphsContrastive": ((*_GLYPHS["InfoNCE"], "none", 0.0), ("DataSlope", "Contrast", "Intercept", "Words")),
+    "GlyphsContrastiveInverted": ((*_GLYPHS["InfoNCE"], "inversion", 1.0), ("DataSlope", "Contrast", "Intercept", "Words")),
+    "GlyphsSupervised": ((*_GLYPHS["Supervised"], "none", 0.0), ("DataSlope", "Intercept", "Words")),
+    "GlyphsRandomLabel": ((*_GLYPHS["Autoencoding"], "random_label", 1.0), ("Words",)),
+}
 COLUMN = {"DataSlope": "data_slope", "Contrast": "contrast", "Intercept": "intercept", "Words": "words"}
 _ESCAPES = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "*": r"$^{*}$", "±": r"$\pm$", "…": r"\dots{}",
@@ -59,19 +57,19 @@ def numbers(
         ValueError: if the table lacks identity columns or is empty.
     """
     _base.require(table, ("run", "step", "source", "instance", "shift", "lr", "n_unlabelled", "code"), "numbers")
-    summary = pd.DataFrame(columns=list(_base.CELL)) if summary is None else summary
+    summary = pd.DataFrame(columns=list(_base.CELL)) if summary is None else _base.summary_frame(summary)
     records = _base.verdict_frame([] if verdicts is None else verdicts)
     values = {
         "Runs": _count(table["run"].nunique()),
         "Checkpoints": _count(len(table.drop_duplicates(["run", "step"]))),
         "Transfers": _count(len(table)),
-        "Code": ", ".join(sorted(table["code"].dropna().unique())) or MISSING,
+        "Code": escape(", ".join(sorted(table["code"].dropna().unique()))) or MISSING,
     }
-    values = {name: escape(value) for name, value in values.items()}
     for name, source in WORLDS.items():
         values |= {name + key: value for key, value in _world(table[table["source"] == source]).items()}
+        values |= {name + key: value for key, value in _brackets(table[table["source"] == source]).items() if name in SAMPLED}
         values[name + "Rows"] = _summary_rows(summary[summary["source"] == source])
-    confirmatory = records[records["role"] == "confirmatory"].drop_duplicates("number").set_index("number")
+    confirmatory = records[records["role"].isin(["confirmation", "confirmatory"])].drop_duplicates("number").set_index("number")
     for number, name in enumerate(CLAIMS, start=1):
         values |= {f"Claim{name}{key}": value for key, value in _claim(confirmatory, number).items()}
     values["ReplicationRows"] = _replication_rows(records[records["role"] == "replication"])
@@ -118,13 +116,19 @@ def _world(table: pd.DataFrame) -> dict[str, str]:
         "LearningRates": _listed(sorted(table["lr"].dropna().unique()), _scientific),
         "Unlabelled": _listed(sorted(table["n_unlabelled"].dropna().unique()), _count),
     }
-    width = crossed = MISSING
-    if here and {"l_adapt_low", "l_adapt_high"} <= set(table.columns):
+    return out
+
+
+def _brackets(table: pd.DataFrame) -> dict[str, str]:
+    """In-domain: median width of the bracket in nats, how often its point values cross, how often it is not solved."""
+    out = dict.fromkeys(("BracketWidth", "Crossed", "Unsolved"), MISSING)
+    if {"l_adapt_low", "l_adapt_high", "l_adapt_status"} <= set(table.columns):
         inside = table[(table["shift"] == "none") & table["l_adapt_low"].notna() & table["l_adapt_high"].notna()]
         if len(inside):
-            gap = inside["l_adapt_high"] - inside["l_adapt_low"]
-            width, crossed = f"{gap.median():.3f}", f"{100 * float((gap < 0).mean()):.0f}\\%"
-    return out | {"BracketWidth": width, "Crossed": crossed}
+            gap, status = inside["l_adapt_high"] - inside["l_adapt_low"], inside["l_adapt_status"]
+            values = (f"{gap.median():.3f}", _percent((gap < 0).mean()), _percent((~status.isin(["ok", "crossed"])).mean()))
+            out = dict(zip(out, values, strict=True))
+    return out
 
 
 def _claim(confirmatory: pd.DataFrame, number: int) -> dict[str, str]:
@@ -140,23 +144,23 @@ def _claim(confirmatory: pd.DataFrame, number: int) -> dict[str, str]:
 
 
 def _replication_rows(records: pd.DataFrame) -> str:
-    rows = [
-        [
-            _count(verdict["number"]), escape(str(verdict["name"])), escape(str(verdict["source"])), _count(verdict["n_clusters"]),
-            _with_interval(verdict["estimate"], verdict["low"], verdict["high"]), escape(_base.outcome_in_words(verdict)),
-        ]
-        for _, verdict in records.sort_values("number", kind="stable").iterrows()
-    ]  # fmt: skip
+    rows = []
+    for _, verdict in records.sort_values("number", kind="stable").iterrows():
+        place, claim, outcome = _base.where_in_words(verdict), str(verdict["name"]), _base.outcome_in_words(verdict)
+        estimate = _with_interval(verdict["estimate"], verdict["low"], verdict["high"])
+        rows.append(
+            [_count(verdict["number"]), escape(claim), escape(place), _count(verdict["n_clusters"]), estimate, escape(outcome)]
+        )
     return _table_rows(rows, 6)
 
 
 def _summary_rows(summary: pd.DataFrame) -> str:
     if summary.empty:
-        return _table_rows([], 7)
+        return _table_rows([], 8)
     names = _base.shift_names(summary)
     ranked = names.assign(rank=range(len(names)))
     summary = summary.merge(ranked, on=["shift", "strength"]).sort_values(["pretext", "encoder", "rank"], kind="stable")
-    shown = ("data_slope", "contrast", "intercept", "slope")
+    shown = ("data_slope", "contrast", "intercept", "slope", "spread")
     rows = []
     for _, row in summary.iterrows():
         cells = [_with_interval(*(row.get(f"{number}{side}", np.nan) for side in ("", "_low", "_high"))) for number in shown]
@@ -169,7 +173,7 @@ def _summary_rows(summary: pd.DataFrame) -> str:
                 escape(words) if isinstance(words, str) else MISSING,
             ]
         )
-    return _table_rows(rows, 7)
+    return _table_rows(rows, 8)
 
 
 def _cell(row: pd.DataFrame, column: str) -> str:
@@ -198,6 +202,10 @@ def _p_value(p: float) -> str:
 
 def _count(value: float) -> str:
     return f"{value:,.0f}".replace(",", r"\,") if np.isfinite(value) else MISSING
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}\\%"
 
 
 def _scientific(value: float) -> str:

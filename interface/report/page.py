@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a study: verdicts, numbers, figures, notes and where things are; it asks the network for nothing."""
+"""One self-contained HTML page of a study: verdicts, numbers, figures, notes, where things are; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from interface.report import _base, style
+from interface.report import _base, _style
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
@@ -49,7 +49,7 @@ def page(
     if verdicts is not None and len(verdicts):
         parts += ["<h2>Verdicts</h2>", _verdict_table(_base.verdict_frame(verdicts))]
     if summary is not None and len(summary):
-        parts += ["<h2>Numbers by pretext, encoder and shift</h2>", _summary_table(summary)]
+        parts += ["<h2>Numbers by pretext, encoder and shift</h2>", _summary_table(_base.summary_frame(summary))]
     if figures:
         parts.append("<h2>Figures</h2>")
         parts += [
@@ -61,7 +61,8 @@ def page(
     if places:
         rows = [[escape(what), f"<code>{escape(where)}</code>"] for what, where in places.items()]
         parts += ["<h2>Where things are</h2>", _html_table(["what", "where"], rows)]
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head += f"<title>{escape(title)}</title><style>{STYLE}</style>"
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
@@ -76,7 +77,7 @@ def write_page(path: str | Path, **content: Any) -> Path:
 def inline_svg(figure: Figure, prefix: str) -> str:
     """The figure as an SVG element whose ids start with `prefix`, so that several fit on one page."""
     buffer = io.StringIO()
-    with style.house(), mpl.rc_context({"svg.hashsalt": prefix}):
+    with _style.house(), mpl.rc_context({"svg.hashsalt": prefix}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]  # without the XML declaration and the address of a DTD
@@ -92,7 +93,7 @@ def _verdict_table(frame: pd.DataFrame) -> str:
             [
                 _number(verdict["number"], "{:g}"),
                 escape(str(verdict["name"])),
-                escape(f"{verdict['role']}, {verdict['source']}"),
+                escape(f"{verdict['role']}, {_base.where_in_words(verdict)}"),
                 escape(_base.with_interval(verdict["estimate"], verdict["low"], verdict["high"])),
                 _number(verdict["n_clusters"], "{:g}"),
                 _number(verdict["p_holm"], "{:.4f}"),

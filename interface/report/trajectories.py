@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from interface.report import _base, style
+from interface.report import _base, _style
 
 WHO = "trajectories"
 LINES = ("-", "--", ":", "-.")
 
 
-@style.styled
+@_style.styled
 def trajectories(
     table: pd.DataFrame,
     *,
@@ -57,10 +57,10 @@ def trajectories(
     means = table.groupby(["pretext", "shift", "lr", "n_unlabelled", "run", "step"])[columns].mean().reset_index()
 
     sizes, rates = sorted(set(means["n_unlabelled"])), sorted(set(means["lr"]), reverse=True)
-    colours = dict(zip(sizes, style.ordered_colours(len(sizes)), strict=True))
+    colours = dict(zip(sizes, _style.ordered_colours(len(sizes)), strict=True))
     dashes = {rate: LINES[index % len(LINES)] for index, rate in enumerate(rates)}
     shown = [shift for shift in shifts if (means["shift"] == shift).any()]
-    figure = style.new_figure(height=0.8 + 1.35 * (1 + len(shown)))
+    figure = _style.new_figure(height=0.8 + 1.35 * (1 + len(shown)))
     axes = figure.subplots(1 + len(shown), len(pretexts), squeeze=False, sharex=True)
     for column, pretext in enumerate(pretexts):
         mine = means[means["pretext"] == pretext]
@@ -73,13 +73,13 @@ def trajectories(
                 axes[row, column].tick_params(labelleft=False)
             _draw(axes[row, column], mine[mine["shift"] == shift], y, colours, dashes)
     for row, shift in enumerate(shown, start=1):
-        style.name_row(axes[row, -1], _base.shift_name(shift, 1.0, dial=False))
+        _style.name_row(axes[row, -1], _base.shift_name(shift, 1.0, dial=False))
         axes[row, 0].set_ylabel(_base.label(y))
     axes[0, 0].set_ylabel(_base.label(x))
     _time_axis(axes, int(means["step"].max()))
     figure.align_ylabels(axes[:, 0])
     scale = {None: "", "squared": " in squared units"}.get(unit, f" in {unit}")
-    figure.supxlabel(f"pretraining step ({instance}, {encoder}; {_base.LABELS['l_adapt']}{scale})", fontsize=style.FONT)
+    figure.supxlabel(f"pretraining step ({instance}, {encoder}; {_base.LABELS['l_adapt']}{scale})", fontsize=_style.FONT)
     marks = [Line2D([], [], color=colours[size], linewidth=2, label=f"n = {size:,.0f}") for size in sizes]
     marks += [Line2D([], [], color="0.3", linestyle=dashes[rate], label=f"lr = {rate:g}") for rate in rates]
     figure.legend(handles=marks, loc="outside upper center", ncols=min(len(marks), 7))
@@ -95,7 +95,7 @@ def _draw(panel: Axes, mine: pd.DataFrame, quantity: str, colours: dict, dashes:
                 panel.fill_between(
                     line["step"], line[f"{quantity}_low"], line[f"{quantity}_high"], color=colours[size], alpha=0.12, linewidth=0
                 )
-    style.trim(panel)
+    _style.trim(panel)
 
 
 def _time_axis(axes: Sequence, last: int) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from interface.report import _base, style
+from interface.report import _base, _style
 
 SMALLEST_EFFECT = 0.05  # adaptation ranges per drop of L_pre: what the claims are tested against
 OUTCOMES = ("supported", "refuted", "undecided", "untestable")
@@ -21,7 +21,7 @@ LINE = 0.125  # inches: a line of the smallest text with its leading
 ROW = 0.145  # inches: a row of one line
 
 
-@style.styled
+@_style.styled
 def verdicts(records: Sequence[Any] | pd.DataFrame, *, smallest_effect: float = SMALLEST_EFFECT) -> Figure:
     """One row a claim and source: the estimate, its interval over instances, and the outcome in words.
 
@@ -42,9 +42,9 @@ def verdicts(records: Sequence[Any] | pd.DataFrame, *, smallest_effect: float = 
     heights = np.array([1 + max(name.count("\n"), text.count("\n")) + 0.6 for name, text in zip(names, texts, strict=True)])
     places = heights[0] / 2 - np.cumsum(heights) + heights / 2  # the first row's top is at heights[0] / 2
 
-    figure = style.new_figure(height=0.75 + LINE * heights.sum())
+    figure = _style.new_figure(height=0.75 + LINE * heights.sum())
     panel = figure.subplots()
-    looks = dict(zip(OUTCOMES, zip(style.palette(4), ("o", "s", "D", "x"), strict=True), strict=True))
+    looks = dict(zip(OUTCOMES, zip(_style.palette(4), ("o", "s", "D", "x"), strict=True), strict=True))
     for place, (_, verdict) in zip(places, frame.iterrows(), strict=True):
         colour, marker = looks.get(str(verdict["outcome"]), ("0.4", "o"))
         _interval(panel, place, verdict["estimate"], verdict["low"], verdict["high"], colour, marker)
@@ -62,7 +62,7 @@ def verdicts(records: Sequence[Any] | pd.DataFrame, *, smallest_effect: float = 
     return figure
 
 
-@style.styled
+@_style.styled
 def numbers_by_cell(
     summary: pd.DataFrame,
     *,
@@ -83,6 +83,7 @@ def numbers_by_cell(
     """
     who = "numbers_by_cell"
     _base.require(summary, [*_base.CELL, *numbers], who)
+    summary = _base.summary_frame(summary)
     summary = summary[summary["source"] == source]
     _base.require(summary, (), who)
     names = _base.shift_names(summary)
@@ -91,9 +92,9 @@ def numbers_by_cell(
     summary = summary.sort_values(["pretext", "encoder", "rank"], kind="stable").reset_index(drop=True)
     groups = summary.groupby(["pretext", "encoder"], sort=False).ngroup().to_numpy()
     places = -(np.arange(len(summary)) + 1.4 * groups).astype(float)  # a heading's room above each group
-    figure = style.new_figure(height=0.6 + ROW * (1 - places[-1] + 1.4))
+    figure = _style.new_figure(height=0.6 + ROW * (1 - places[-1] + 1.4))
     axes = figure.subplots(1, len(numbers), squeeze=False, sharey=True)[0]
-    looks = style.shift_looks(names)
+    looks = _style.shift_looks(names)
     rows = [names["name"][index] for index in summary["rank"]]
     for panel, number in zip(axes, numbers, strict=True):
         blank = pd.Series(np.nan, index=summary.index)
@@ -110,7 +111,7 @@ def numbers_by_cell(
         heading = f"{first['pretext']}, {first['encoder']}" + (f" (G = {first['n_instances']:g})" if "n_instances" in group else "")
         across = blended_transform_factory(figure.transFigure, axes[0].transData)
         place = places[group.index[0]] + 1.0
-        text = figure.text(0.01, place, heading, transform=across, va="center", fontsize=style.SMALL, fontweight="bold")
+        text = figure.text(0.01, place, heading, transform=across, va="center", fontsize=_style.SMALL, fontweight="bold")
         text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0})
         text.set_in_layout(False)  # it runs across the panels
     if "words" in summary:
@@ -119,9 +120,8 @@ def numbers_by_cell(
 
 
 def _beside_claim(verdict: pd.Series) -> str:
-    source = verdict["source"] if isinstance(verdict["source"], str) else ""
     clusters = f" (G = {verdict['n_clusters']:g})" if np.isfinite(verdict["n_clusters"]) else ""
-    return f"{source}{clusters}\n{wrap(_base.outcome_in_words(verdict), 30)}"
+    return f"{_base.where_in_words(verdict)}{clusters}\n{wrap(_base.outcome_in_words(verdict), 30)}"
 
 
 def wrap(text: str, width: int) -> str:
@@ -149,9 +149,9 @@ def _lines(panel: Axes, smallest_effect: float | None) -> None:
     panel.axvline(0, color="0.6", linewidth=0.6, zorder=0)
     if smallest_effect is not None:
         panel.axvline(smallest_effect, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
-    style.trim(panel)
+    _style.trim(panel)
 
 
 def _beside(panel: Axes, places: np.ndarray, texts: Sequence[str]) -> None:
     for place, text in zip(places, texts, strict=True):
-        panel.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), ha="left", va="center", fontsize=style.SMALL)
+        panel.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), ha="left", va="center", fontsize=_style.SMALL)

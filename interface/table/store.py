@@ -118,7 +118,7 @@ def merge(*paths: str | os.PathLike[str], keep_older: bool = False) -> pd.DataFr
 
     Raises:
         ValueError: if rows of different `code` meet without `keep_older`, or two rows of one key and one code differ in
-            value, standard error, unit or status (wall-clock times may differ: the first counts).
+            value, standard error, unit or status (times, quantities that end in _s, may differ: the first counts).
     """
     frame = read(*paths)
     codes = sorted(frame["code"].dropna().unique())
@@ -131,7 +131,7 @@ def merge(*paths: str | os.PathLike[str], keep_older: bool = False) -> pd.DataFr
         keep = code == pd.Series(code).groupby(key).transform("last").to_numpy()
         frame, key = frame[keep], key[keep]
     content = frame[["value", "stderr", "unit", "status"]].assign(key=key)
-    differing = ~content.duplicated().to_numpy() & (frame["quantity"] != "wall_s").to_numpy()
+    differing = ~content.duplicated().to_numpy() & ~frame["quantity"].str.endswith("_s").to_numpy()  # seconds
     refuse_duplicates(frame[differing], "merge", "the same measurement has two results")
     return frame[~pd.Series(key).duplicated().to_numpy()].reset_index(drop=True)
 

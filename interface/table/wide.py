@@ -17,6 +17,7 @@ IDENTITY = (
     "n_unlabelled", "views", "lr", "optimizer", "batch", "adaptation", "n_labels", "depth", "readout", "replicate", "unit",
     "device", "code",
 )  # fmt: skip
+RUN_FACTS = ("l_adapt_bayes",)  # measured once a run and cell; true at every step
 FIRST = (
     "l_pre",
     "l_pre_profiled",
@@ -34,7 +35,8 @@ def wide(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
 
     A row with an adaptation belongs to exactly its cell. A row without one (a pretraining loss, a score of features on a
     target) is a fact of every cell that agrees with it where it is not null; where a checkpoint has no such cell, it gets a
-    row of its own, so that nothing is lost. Exact adaptation losses are their own bracket: l_adapt_low = l_adapt_high = l_adapt.
+    row of its own, so that nothing is lost. The Bayes loss, measured once a run, is repeated at every step. Exact adaptation
+    losses are their own bracket: l_adapt_low = l_adapt_high = l_adapt.
 
     Args:
         rows: rows, or the long frame of `table.read`.
@@ -62,6 +64,7 @@ def wide(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
     filled = _Columns(long, len(representative))
     for rows_of_level, place in level:
         filled.put(rows_of_level, place)
+    filled.spread(packed_key(long.iloc[representative], ("run", *CELL)))
     out = pd.concat([_identity(long, representative), filled.frame()], axis=1)
     _exact_is_its_own_bracket(out)
     _a_floor_holds_at_every_step(out)
@@ -119,6 +122,15 @@ class _Columns:
             mine = self.quantity[rows] == code
             free = self.source[name][place[mine]] < 0
             self.source[name][place[mine][free]] = rows[mine][free]
+
+    def spread(self, group: np.ndarray) -> None:
+        """Gives facts of a run to all its steps; rows of one run and cell are equal in `group`."""
+        for name in set(RUN_FACTS) & set(self.names):
+            source = self.source[name]
+            known = np.flatnonzero(source >= 0)
+            first = pd.Series(source[known], index=group[known])
+            first = first[~first.index.duplicated()]
+            self.source[name] = first.reindex(group, fill_value=-1).to_numpy()
 
     def frame(self) -> pd.DataFrame:
         columns: dict[str, pd.Series | np.ndarray] = {}

@@ -68,7 +68,6 @@ def test_a_given_head_equals_its_sample_mean(random_moments, sampled):
 def test_spectral_loss_equals_its_sample_mean(random_moments, sampled, centred):
     rng = np.random.default_rng(4)
     moments = random_moments(rng)
-    embedding = relu_embedding(0.4 * rng.normal(size=(9, 7)), 0.2 * rng.normal(size=(2, 9)), moments)
     hidden, output = 0.4 * rng.normal(size=(9, 7)), 0.2 * rng.normal(size=(2, 9))
     embedding = relu_embedding(hidden, output, moments)
     x1, x2 = sampled(moments, 200_000, rng)
@@ -136,6 +135,18 @@ def test_a_constant_encoder_explains_nothing(random_moments):
     assert linear_prediction_loss(dead, moments) == np.trace(moments.covariance)
     assert probe_loss(dead, moments) == moments.var_y
     assert spectral_contrastive_loss(dead, profiled=True) == 0
+
+
+def test_opposite_views_earn_nothing(random_moments):
+    """A map can switch a coordinate off, but no map makes anticorrelated views agree."""
+    moments = random_moments(np.random.default_rng(11))
+    moments = moments._replace(cross_covariance=np.diag([1.0, -1.0, 0, 0, 0, 0, 0]) * 0.1)
+    both = linear_embedding(np.eye(7)[:2], moments)
+    first = linear_embedding(np.eye(7)[:1], moments)
+    second = linear_embedding(np.eye(7)[1:2], moments)
+    assert spectral_contrastive_loss(second, profiled=True) == 0
+    assert spectral_contrastive_loss(both, profiled=True) >= spectral_contrastive_floor(moments, 2, linear=True)
+    assert spectral_contrastive_loss(first, profiled=True) < 0
 
 
 def test_no_encoder_is_below_a_floor_or_the_bayes_risk(nets):

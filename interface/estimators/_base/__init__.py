@@ -16,9 +16,10 @@ from interface.estimators._base.inputs import (
     vector,
 )
 from interface.estimators._base.moments import Moments
-from interface.estimators._base.paired import PairedMoments, PairedStatistics
+from interface.estimators._base.paired_statistics import PairedMoments, PairedStatistics
+from interface.estimators._base.predictors import log_expected, probabilities
 from interface.estimators._base.projection import Projection, project
-from interface.estimators._base.sample import BLOCKS, Sample, jackknife, kept_rows, rowwise, sample, scored
+from interface.estimators._base.samples import BLOCKS, Sample, jackknife, kept_rows, rowwise, sample, scored
 from interface.estimators._base.spectra import EPS, Spectrum, centre, from_gram, rank, spectrum, variances
 from interface.estimators._base.statistics import Statistics
 
@@ -40,11 +41,13 @@ __all__ = [
     "is_tensor",
     "jackknife",
     "kept_rows",
+    "log_expected",
     "matrix",
     "numpy_of",
     "one_of",
     "paired",
     "positive",
+    "probabilities",
     "project",
     "rank",
     "real_targets",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interface.estimators._base.inputs import Array
-from interface.estimators._base.sample import Sample
+from interface.estimators._base.samples import Sample
 from interface.estimators._base.spectra import EPS, centre
 
 CONDITION = 1e-9  # smallest ratio of eigenvalues of X'X at which it loses nothing that matters

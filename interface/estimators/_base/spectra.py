@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interface.estimators._base.inputs import Array
-from interface.estimators._base.sample import Sample
+from interface.estimators._base.samples import Sample
 
 EPS = float(np.finfo(np.float64).eps)
 HARMLESS = 1e-8  # largest effect of rounding on a value, relative, at which the X'X route is taken
