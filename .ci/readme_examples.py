@@ -11,7 +11,9 @@ from pathlib import Path
 def main(readme: str) -> None:
     blocks = re.findall(r"^```(python|console)\n(.*?)^```$", Path(readme).read_text(), flags=re.M | re.S)
     python = [code for kind, code in blocks if kind == "python"]
-    commands = [line[2:] for kind, code in blocks if kind == "console" for line in code.splitlines() if line.startswith("$ interface ")]
+    commands = [
+        line[2:] for kind, code in blocks if kind == "console" for line in code.splitlines() if line.startswith("$ interface ")
+    ]
     if not python or not commands:
         sys.exit("the README has no python block, or no `$ interface` command: nothing was checked")
     for number, code in enumerate(python, 1):

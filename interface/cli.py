@@ -64,7 +64,9 @@ class AnalyzeOptions:
 
 def run_sweep(sweeps: Path) -> int:
     """`python studies/run_sweep.py`: the exit code."""
-    return _guarded("run_sweep", lambda: _sweep(tyro.cli(SweepOptions, prog="run_sweep.py", description=SweepOptions.__doc__), sweeps))
+    return _guarded(
+        "run_sweep", lambda: _sweep(tyro.cli(SweepOptions, prog="run_sweep.py", description=SweepOptions.__doc__), sweeps)
+    )
 
 
 def main() -> int:

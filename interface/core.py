@@ -38,7 +38,7 @@ class Estimate(float):
         ('0.50 ± 0.01', True)
     """
 
-    __slots__ = ("stderr", "how", "n", "status")
+    __slots__ = ("how", "n", "status", "stderr")
     stderr: float | None
     how: How
     n: int | None

@@ -9,7 +9,19 @@ from pathlib import Path
 
 DISTRIBUTION = "pretraining-adaptation-interface"
 MEASURING = (  # what can change a measured value; analysis and drawing cannot
-    "core.py seeds.py training.py theory populations encoders convex pretexts adaptations checkpoints measurement".split()
+    [
+        "core.py",
+        "seeds.py",
+        "training.py",
+        "theory",
+        "populations",
+        "encoders",
+        "convex",
+        "pretexts",
+        "adaptations",
+        "checkpoints",
+        "measurement",
+    ]
 )
 
 

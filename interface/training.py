@@ -241,8 +241,8 @@ def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], N
         if step % BLOCK == 0:
             uniform = torch.stack([torch.rand(BLOCK, batch, 3, generator=stream) for stream in batch_streams])
         rows = pools.batches(uniform[stream_of, step % BLOCK], n_views).to(device)
-        noise = [pretext.noise(batch, first.source.input_dim, stream) for stream in noise_streams]
-        drawn = None if noise[0] is None else torch.stack(noise)[stream_of].to(device)
+        noise = [drawn for s in noise_streams if (drawn := pretext.noise(batch, first.source.input_dim, s)) is not None]
+        drawn = torch.stack(noise)[stream_of].to(device) if noise else None
         x = pools.x.index_select(0, rows.flatten()).view(*rows.shape, -1)
         examples = Examples(x, pools.y[rows[..., 0]])
         losses = pretext.loss(embed, head, pretext.view(examples, drawn))

@@ -78,7 +78,9 @@ def test_right_of_the_table_nothing_imports_torch(part):
 
 @pytest.mark.parametrize("module", ["interface", "interface.estimators", "interface.theory"])
 def test_the_base_is_light(module):
-    code = f"import sys, {module}; print([m for m in ('torch', 'pandas', 'statsmodels', 'matplotlib', 'sklearn') if m in sys.modules])"
+    code = (
+        f"import sys, {module}; print([m for m in ('torch', 'pandas', 'statsmodels', 'matplotlib', 'sklearn') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -175,7 +175,9 @@ def assert_resumes(folder, expected):
     ],
 )
 def test_a_bad_value_gets_one_clear_line_and_exit_code_2(arguments, words):
-    done = subprocess.run([sys.executable, str(ROOT / "studies" / "run_sweep.py"), *arguments], env=ENV, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "studies" / "run_sweep.py"), *arguments], env=ENV, capture_output=True, text=True
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
@@ -185,14 +187,18 @@ def test_the_sweeps_are_listed_and_a_dry_run_announces(tmp_path):
     program = [sys.executable, str(ROOT / "studies" / "run_sweep.py")]
     listed = subprocess.run([*program, "--list"], env=ENV, capture_output=True, text=True, check=True).stdout
     assert all(path.stem in listed for path in (ROOT / "studies" / "sweeps").glob("*.py"))
-    dry = subprocess.run([*program, str(TINY), "--dry-run", "--out", str(tmp_path)], env=ENV, capture_output=True, text=True, check=True)
+    dry = subprocess.run(
+        [*program, str(TINY), "--dry-run", "--out", str(tmp_path)], env=ENV, capture_output=True, text=True, check=True
+    )
     sweep = load(TINY, 1.0)
     assert f"{len(sweep.pretrainings)} runs" in dry.stdout and f"{sweep.n_rows} rows" in dry.stdout
     assert not list(tmp_path.iterdir())
 
 
 def test_an_interrupt_says_how_to_resume(tmp_path):
-    process = subprocess.Popen(command(tmp_path, "--jobs", "2"), env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(tmp_path, "--jobs", "2"), env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     while not (tmp_path / "runs").exists():
         time.sleep(0.05)
     time.sleep(0.5)

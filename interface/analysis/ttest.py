@@ -126,10 +126,10 @@ def detectable_noncentrality(n_clusters: int, *, level: float = 0.05, power: flo
     df = n_clusters - 1
     critical = float(stats.t.ppf(1 - level / 2, df))
 
-    # bisection: the power rises with the shift, and SciPy's root finders stumble over nan from nct far in its tails
+    # SciPy's lower tail is nan where it is below 1e-15, at large shifts: there it does not count
     low, high = 0.0, 2 * critical + 20.0
     while high - low > 1e-10 * high:
         middle = 0.5 * (low + high)
-        reached = float(stats.nct.sf(critical, df, middle)) + float(stats.nct.cdf(-critical, df, middle))
+        reached = float(stats.nct.sf(critical, df, middle)) + float(np.nan_to_num(stats.nct.cdf(-critical, df, middle)))
         low, high = (middle, high) if reached < power else (low, middle)
     return 0.5 * (low + high)

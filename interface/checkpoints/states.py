@@ -46,7 +46,9 @@ def from_states(
     for step, state in states.items():
         missing, unknown = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
         if missing or unknown:
-            raise ValueError(f"from_states: the state of step {step} lacks {missing or 'nothing'} and holds unknown {unknown or 'nothing'}")
+            raise ValueError(
+                f"from_states: the state of step {step} lacks {missing or 'nothing'} and holds unknown {unknown or 'nothing'}"
+            )
         for key, value in state.items():
             if value.shape != expected[key].shape:
                 raise ValueError(

@@ -39,7 +39,9 @@ class Encoder(ABC):
         """Floating point operations of one forward pass of one example: two a multiply-add, activations left out."""
         return sum(2 * m.in_features * m.out_features for m in self.build(input_dim).modules() if isinstance(m, nn.Linear))
 
-    def embedding(self, state: Mapping[str, np.ndarray], moments: Moments, visible: tuple[int, ...] | None = None) -> Embedding | None:
+    def embedding(
+        self, state: Mapping[str, np.ndarray], moments: Moments, visible: tuple[int, ...] | None = None
+    ) -> Embedding | None:
         """Exact moments of z = encoder(x) for centred Gaussian x; None where there is no closed form.
 
         Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
 from interface.core import Estimate
 from interface.estimators._base import matrix, paired, positive
@@ -69,6 +68,8 @@ def uniformity(x: ArrayLike, *, t: float = 2.0, normalise: bool = False) -> Esti
         >>> float(uniformity(np.ones((5, 1)))), f"{uniformity(np.eye(6)):.4f}"
         (0.0, '-4.0000')
     """
+    from scipy.special import logsumexp  # here, because it costs import time
+
     positive(t, "t")
     rows = matrix(x, "x")
     n = len(rows)

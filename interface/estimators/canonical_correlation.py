@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -38,7 +40,7 @@ def svcca(x: ArrayLike, y: ArrayLike, *, variance: float = 0.99, blocks: int | N
     a, b = paired(x, y, ("x", "y"))
 
     def value(rows: np.ndarray) -> float:
-        u, _, v, _ = *_basis(a[rows], variance), *_basis(b[rows], variance)
+        u, v = _basis(a[rows], variance), _basis(b[rows], variance)
         if not u.shape[1] or not v.shape[1]:
             return float("nan")
         return float(np.clip(np.linalg.svd(u.T @ v, compute_uv=False), 0, 1).mean())
@@ -49,7 +51,7 @@ def svcca(x: ArrayLike, y: ArrayLike, *, variance: float = 0.99, blocks: int | N
 def pwcca(x: ArrayLike, y: ArrayLike, *, blocks: int | None = None) -> Estimate:
     """Canonical correlations weighted by how much of x their directions account for; unitless, in [0, 1].
 
-    High: y has what x uses. Not symmetric in x and y.
+    High: y has what x uses. Not symmetric in x and y, and not quite invariant to rotations of x, whose features it sums.
 
     Args:
         x, y: (n, p) and (n, q) representations of the same rows.
@@ -72,29 +74,29 @@ def pwcca(x: ArrayLike, y: ArrayLike, *, blocks: int | None = None) -> Estimate:
     a, b = paired(x, y, ("x", "y"))
 
     def value(rows: np.ndarray) -> float:
-        u, s, v, _ = *_basis(a[rows], 1.0), *_basis(b[rows], 1.0)
+        u, v = _basis(a[rows], 1.0), _basis(b[rows], 1.0)
         if not u.shape[1] or not v.shape[1]:
             return float("nan")
         left, rho, _ = np.linalg.svd(u.T @ v, full_matrices=False)
-        # |<h_i, x_j>| summed over features j, with h_i = u left_i; rotating x's columns back needs its own vectors
+        # |<h_i, x_j>| summed over features j, with h_i = u left_i
         projected = np.abs((u @ left).T @ centre(a[rows])).sum(1)
         return float(np.clip(rho, 0, 1) @ projected / projected.sum())
 
     return _estimate(value, a, b, blocks)
 
 
-def _basis(x: Array, variance: float) -> tuple[Array, Array]:
-    """Orthonormal basis (n, r) of the leading principal directions' scores, and their singular values."""
+def _basis(x: Array, variance: float) -> Array:
+    """Orthonormal basis (n, r) of the leading principal directions' scores."""
     u, s, _ = np.linalg.svd(centre(x), full_matrices=False)
     offset = float(np.abs(x).max()) * np.sqrt(x.size) * EPS
     keep = s > max(max(x.shape) * EPS * s[0], offset)
     if variance < 1 and keep.any():
         share = np.cumsum(s**2) / np.sum(s**2)
         keep &= np.arange(len(s)) <= np.searchsorted(share, variance)
-    return u[:, keep], s[keep]
+    return np.asarray(u[:, keep])
 
 
-def _estimate(value, a: Array, b: Array, blocks: int | None) -> Estimate:  # type: ignore[no-untyped-def]
+def _estimate(value: Callable[[np.ndarray], float], a: Array, b: Array, blocks: int | None) -> Estimate:
     n = len(a)
     point = value(np.arange(n))
     if not np.isfinite(point):

@@ -74,10 +74,8 @@ def cka(
     g = min(n, BLOCKS if blocks is None else blocks)
     if kernel == "linear" and n > a.shape[1] + b.shape[1]:
         return _from_statistics(PairedStatistics(blocks=g if g >= 2 else 0).add(a, b), debiased, angular)
-    if kernel == "linear":
-        grams = [m @ m.T for m in (centre(a), centre(b))]
-    else:
-        grams = [_rbf(m, bandwidth, convention) for m in (a, b)]
+    linear = kernel == "linear"
+    grams = [_linear(m) if linear else _rbf(m, bandwidth, convention) for m in (a, b)]
     value, status = _ratio(grams[0], grams[1], debiased)
     replicates = []
     if g >= 2 and n >= 8 and np.isfinite(value):
@@ -125,6 +123,11 @@ def minibatch_cka(x: ArrayLike, y: ArrayLike, *, batch: int) -> Estimate:
 
 def _angle(value: float, angular: bool) -> float:
     return float(np.arccos(np.clip(value, -1.0, 1.0))) if angular and np.isfinite(value) else value
+
+
+def _linear(x: Array) -> Array:
+    x = centre(x)
+    return x @ x.T
 
 
 def _rbf(x: Array, bandwidth: float, convention: str) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -79,7 +81,7 @@ def linear_discrepancy(x: ArrayLike, y: ArrayLike, *, convention: str = "adapt",
     return _estimate(distance, a, b, blocks)
 
 
-def _estimate(distance, a: Array, b: Array, blocks: int | None) -> Estimate:  # type: ignore[no-untyped-def]
+def _estimate(distance: Callable[[Array, Array], float], a: Array, b: Array, blocks: int | None) -> Estimate:
     first = rowwise(lambda rows: distance(a[rows], b), len(a), blocks)
     second = rowwise(lambda rows: distance(a, b[rows]), len(b), blocks)
     stderr = None if first is None or second is None else float(np.hypot(first, second))

@@ -101,7 +101,8 @@ def frechet_infinity(x: ArrayLike, y: ArrayLike, *, mean: bool = True, blocks: i
 
 
 def _extrapolated(a: Array, b: Array, mean: bool) -> float:
-    orders = [np.lexsort(rows.T[:3]) for rows in (a, b)]  # so that the caller's row order does not matter
+    # by distance to the mean, so that neither the caller's row order nor a rotation matters
+    orders = [np.argsort((centre(rows) ** 2).sum(1)) for rows in (a, b)]
     parts = [order[np.random.default_rng(len(order)).permutation(len(order))] for order in orders]
     sizes, values = [], []
     for k in (1, 2, 3, 4):
@@ -126,7 +127,7 @@ def _distance(a: Array, b: Array, mean: bool, ddof: int) -> float:
 
 def _factor(x: Array) -> Array:
     """A matrix of at most d rows with the same x'x."""
-    return x if len(x) <= x.shape[1] else np.linalg.qr(x, mode="r")
+    return x if len(x) <= x.shape[1] else np.asarray(np.linalg.qr(x, mode="r"))
 
 
 def _streamed(x: ArrayLike | Statistics, y: ArrayLike | Statistics, mean: bool, convention: str) -> Estimate:

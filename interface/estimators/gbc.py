@@ -31,7 +31,7 @@ def gbc(
         covariance: of a class, "spherical" (mean variance) or "diagonal".
         convention: "paper" takes the log-determinant of the d-dimensional covariance. All public codes take the
             logarithm of the one spherical variance once, not d times: "google" (variances divided by n_c) and
-            "secret_hammer" (by n_c - 1; a class of one row has no variance, and the value is NaN with a status).
+            "secret_hammer" (by n_c - 1; a class of one row takes the floor).
         components: project on so many principal components first (paper: 64); needs rows.
         floor: smallest variance, in the features' squared units; 1e-4 in all public codes.
         blocks: blocks of rows for the standard error; None: where cheap, 0: none.
@@ -75,14 +75,9 @@ def _value(rows: Sample, covariance: str, convention: str, components: int | Non
     if len(counts) < 2:
         return 0.0, "one class"
     if convention == "secret_hammer":
-        if counts.min() < 2:
-            return float("nan"), "a class of one row has no variance under convention secret_hammer"
-        variances = variances * (counts / (counts - 1))[:, None]
-    if covariance == "spherical":
-        # the public codes floor each coordinate's variance, then average
-        variances = np.maximum(variances, floor).mean(1, keepdims=True)
-    else:
-        variances = np.maximum(variances, floor)
+        variances = variances * (counts / np.maximum(counts - 1, 1))[:, None]
+    variances = np.maximum(variances, floor)  # the public codes floor each coordinate's variance, then average
+    variances = variances.mean(1, keepdims=True) if covariance == "spherical" else variances
     times = rows.d if covariance == "spherical" and convention == "paper" else 1
     overlap = sum(_overlaps(c, means, variances, times) for c in range(len(counts)))
     return -2.0 * float(overlap), "ok"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import gammaln
 
 from interface.core import Estimate
 from interface.estimators._base import Array, matrix, one_of, rowwise
@@ -167,6 +166,8 @@ def _distances(x: Array, k: int) -> Array:
 
 def _gride(near: Array, n1: int, n2: int) -> Estimate:
     """Golden section on the log likelihood, which has one interior maximum."""
+    from scipy.special import gammaln  # here, because it costs import time
+
     n = len(near)
     logs = np.log(near[:, n2 - 1] / near[:, n1 - 1])
     if not logs.any():

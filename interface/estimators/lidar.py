@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import eigh
 
 from interface.core import Estimate
 from interface.estimators._base import Moments, Statistics, class_codes, matrix, one_of, positive, rowwise
@@ -83,6 +82,8 @@ def lidar(
 
 
 def _value(moments: Moments, delta: float, relative: bool, eps: float, convention: str) -> tuple[float, str]:
+    from scipy.linalg import eigh  # here, because it costs import time
+
     counts, means = moments.class_counts(), moments.class_means()
     objects = len(counts)
     if objects < 2:

@@ -150,7 +150,7 @@ def _published(features: ArrayLike | Statistics, labels: ArrayLike | None, targe
     if isinstance(features, Statistics):
         raise ValueError(f"features is a Statistics; convention={convention!r} needs the rows")
     x = matrix(features)
-    n, d = x.shape
+    n = len(x)
     if targets is not None:
         outputs = real_targets(targets, n)
     else:
@@ -195,13 +195,14 @@ def _icml(x: Array, y: Array, convention: str) -> float:
     v, sigma, vh = np.linalg.svd(x.T @ x)
     projected = vh @ (x.T @ y)
     alpha = beta = np.float64(1.0)
-    m2 = r2 = np.float64(0.0)
+    m2: float = 0.0
+    r2: float = 0.0
     for _ in range(11):
         ratio = alpha / beta
         gamma = (sigma / (sigma + ratio)).sum()
         m = v @ (projected * beta / (alpha + beta * sigma))
-        m2, r2 = m @ m, ((y - x @ m) ** 2).sum()
-        alpha, beta = gamma / (m2 + eps), (n - gamma) / (r2 + eps)
+        m2, r2 = float(m @ m), float(((y - x @ m) ** 2).sum())
+        alpha, beta = gamma / np.float64(m2 + eps), (n - gamma) / np.float64(r2 + eps)
         if abs(alpha / beta - ratio) / ratio < 0.01:
             break
     return _evidence(n, d, alpha, beta, sigma, r2 + eps, m2 + eps)

@@ -35,8 +35,8 @@ def mmd(
         reference: "median" (of the pooled squared distances between different rows), "mean" (of all pooled pairs,
             zeros included, as tllib), or "absolute" (1).
         degree: of "polynomial".
-        convention: "unbiased"; "tllib" adds 2 / (n - 1) once, whatever the number of kernels (needs m = n), and leaves
-            out the pairs (x_i, y_i).
+        convention: "unbiased"; "tllib" adds 2 / (n - 1) once, whatever the number of kernels (needs m = n); its
+            bandwidths are those of reference="mean".
 
     Returns:
         Estimate with a delete-one jackknife standard error, n the smaller sample. It is too large where both
@@ -81,11 +81,8 @@ def mmd(
     np.fill_diagonal(kxx, 0.0)
     np.fill_diagonal(kyy, 0.0)
     within = kxx.sum() / (m * (m - 1)) + kyy.sum() / (n * (n - 1))
-    if convention == "tllib":
-        np.fill_diagonal(kxy, 0.0)
-        value = within - 2 * kxy.sum() / (n * (n - 1)) + 2 / (n - 1)
-        return Estimate(float(value), how="plug_in", n=n)
-    value = within - 2 * kxy.mean()
+    offset = 2 / (n - 1) if convention == "tllib" else 0.0
+    value = within - 2 * kxy.mean() + offset
     return Estimate(float(value), stderr=_jackknife(kxx, kyy, kxy), how="plug_in", n=min(m, n))
 
 

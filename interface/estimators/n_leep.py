@@ -66,6 +66,9 @@ def n_leep(
     x = matrix(features, min_rows=2)
     codes, classes = class_codes(labels, len(x))
     n, c = len(x), len(classes)
+    if convention == "paper":  # mixtures start from rows in their order; the published codes take the caller's
+        order = np.lexsort(np.column_stack([codes, x[:, :3]]).T)
+        x, codes = x[order], codes[order]
     centred = centre(x)
     scale = float(np.sqrt((centred**2).mean()))
     if scale <= 1e-15 * float(np.abs(x).max()) or scale == 0:

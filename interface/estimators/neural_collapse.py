@@ -171,7 +171,8 @@ def _nc3(rows: Sample, weights: Array) -> tuple[float, str]:
 
 
 def _nc4(rows: Sample, weights: Array, bias: Array) -> tuple[float, str]:
-    assert rows.x is not None and rows.codes is not None
+    assert rows.x is not None
+    assert rows.codes is not None
     means = rows.moments.class_means()
     x = rows.x - rows.moments.mean
     if len(means) != len(weights):

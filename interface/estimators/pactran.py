@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
 from interface.core import Estimate
 from interface.estimators._base import Array, centre, class_codes, matrix, positive
 
 
-def pactran(
-    features: ArrayLike, labels: ArrayLike, *, regularisation: float = 10.0, prior_variance: float = 1.0
-) -> Estimate:
+def pactran(features: ArrayLike, labels: ArrayLike, *, regularisation: float = 10.0, prior_variance: float = 1.0) -> Estimate:
     """Penalised log loss of the best linear probe plus a flatness term; nats, >= 0, *lower* means better transfer.
 
     Low: a probe with small, well determined weights fits the labels.
@@ -41,7 +38,8 @@ def pactran(
         >>> bool(pactran(noise + 5 * np.eye(2)[y], y) < pactran(noise, y))
         True
     """
-    from scipy.optimize import minimize  # here: it is most of the package's import time
+    from scipy.optimize import minimize  # here, because they cost import time
+    from scipy.special import logsumexp
 
     positive(regularisation, "regularisation")
     positive(prior_variance, "prior_variance")
@@ -66,9 +64,8 @@ def pactran(
         value = float((normaliser[:, 0] - logits[np.arange(n), codes]).mean()) + 0.5 * float((w**2).sum()) / strength / unit**2
         return value, np.concatenate([(z.T @ error + w / strength / unit**2).ravel(), error.sum(0)])
 
-    best = minimize(
-        loss, np.zeros(d * k + k), jac=True, method="L-BFGS-B", options={"maxiter": 20_000, "maxfun": 40_000, "ftol": 1e-15, "gtol": 1e-7}
-    )
+    options = {"maxiter": 20_000, "maxfun": 40_000, "ftol": 1e-15, "gtol": 1e-7}
+    best = minimize(loss, np.zeros(d * k + k), jac=True, method="L-BFGS-B", options=options)
     w, b = best.x[: d * k].reshape(d, k), best.x[d * k :]
     logits = z @ w + b
     p = np.exp(logits - logsumexp(logits, axis=1, keepdims=True))

@@ -58,7 +58,8 @@ class RankAgreement:
 
     def table(self) -> str:
         """The score and its nulls, one line each, as a Markdown table."""
-        lines = ["| ranking | weighted Kendall | Spearman | Pearson | fidelity | p | top-1 regret | best in top k |", "|---" * 8 + "|"]
+        lines = ["| ranking | weighted Kendall | Spearman | Pearson | fidelity | p | top-1 regret | best in top k |"]
+        lines.append("|---" * 8 + "|")
         for row in (self.score, *self.nulls.values()):
             values = " | ".join(f"{getattr(row, name):.3f}" for name in COEFFICIENTS)
             p = f"{row.p_values['weighted_kendall']:.3g}"
@@ -151,7 +152,10 @@ def _agreement(name: str, x: Array, y: Array, k: int, orders: np.ndarray) -> Agr
         error = jackknife(left_out)
         estimates[which] = Estimate(value, stderr=error, how="plug_in", n=m)
         intervals[which] = _interval(value, left_out)
-    return Agreement(name, *(estimates[which] for which in COEFFICIENTS), intervals, p_values, regret, inside, "ok")
+    return Agreement(
+        name, estimates["weighted_kendall"], estimates["spearman"], estimates["pearson"], estimates["fidelity"],
+        intervals, p_values, regret, inside, "ok",
+    )  # fmt: skip
 
 
 def _interval(value: float, left_out: list[float]) -> tuple[float, float]:

@@ -73,7 +73,8 @@ def _value(rows: Sample, eps: float, convention: str) -> tuple[float, str]:
 
 def _from_rows(rows: Sample) -> tuple[Array, list[Array], Array]:
     """Class counts, each class's X_c'X_c or X_c X_c', whichever is smaller, and the same of all rows."""
-    assert rows.x is not None and rows.codes is not None
+    assert rows.x is not None
+    assert rows.codes is not None
     x = centre(rows.x)
     order = np.argsort(rows.codes, kind="stable")
     counts = np.bincount(rows.codes).astype(np.float64)

@@ -1,5 +1,6 @@
 """Claims fixed before the table is seen, one a file, each with its test and with tables in which it is true and false."""
 
+from interface.analysis import summarize
 from interface.hypotheses._base import CellEffect, Claim, ClaimResult, Hypothesis
 from interface.hypotheses.concept_shift_raises_the_intercept import HYPOTHESIS as concept_shift_raises_the_intercept
 from interface.hypotheses.judge import ALL, Verdict, judge
@@ -16,5 +17,6 @@ __all__ = [
     "concept_shift_raises_the_intercept",
     "judge",
     "lower_loss_gives_better_transfer",
+    "summarize",
     "the_link_needs_overlap",
 ]

@@ -147,6 +147,7 @@ def average(
     found: Panels,
     claim: Claim,
     *,
+    scale: Scale,
     units: dict[Cell, np.ndarray],
     target: str = "",
     detail: str = "",
@@ -157,6 +158,7 @@ def average(
         effects: theta of each cell, (i,) over the instances of the population, nan where there is none.
         found: panels of the population.
         claim: whose theta it is.
+        scale: on which it was taken: whether there is a range at all depends on it.
         units: what turns a cell's theta into the losses' own units, (i,).
         target, detail: passed on.
     """
@@ -165,7 +167,7 @@ def average(
     present = np.isfinite(stacked).any(axis=0)
     if missing := int((~np.isfinite(stacked[:, present])).sum()):
         detail = f"{detail}; {missing} of {present.sum() * len(stacked)} cell x instance values missing".removeprefix("; ")
-    theta = cluster_mean(_mean(stacked), names, reason=f"needs {claim.needs}")
+    theta = cluster_mean(_mean(stacked), names, reason=_reason(effects, found, claim, scale))
     raw = _mean(_mean(np.stack([effects[cell] * units[cell] for cell in effects])))
     means = {cell: cluster_mean(values, names) for cell, values in effects.items()}
     against = claim.smallest_effect if claim.direction == "above" else -claim.smallest_effect
@@ -187,6 +189,12 @@ def average(
         cells=tuple(CellEffect(str(cell), mean, float(q), float(q_bh)) for (cell, mean), q, q_bh in listed),
         detail=detail,
     )
+
+
+def _reason(effects: dict[Cell, np.ndarray], found: Panels, claim: Claim, scale: Scale) -> str:
+    """What to say if no instance has a value: what stands in the way in every cell, else what the claim needs."""
+    obstacles = [found[cell].obstacle(scale) for cell in effects]
+    return obstacles[0] if obstacles[0] and all(obstacles) else f"needs {claim.needs}"
 
 
 def values_of(mean: ClusterMean, names: tuple[str, ...]) -> np.ndarray:

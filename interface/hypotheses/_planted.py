@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,25 +64,39 @@ def planted(
     lr, size, step = (axis.ravel() for axis in np.meshgrid(LRS, list(SIZES), STEPS, indexing="ij"))
     progress = np.exp(-SPEED * lr * step)
     undone = np.array([SIZES[int(n)] for n in size])
-    names = np.array([f"lr{a:g}-n{b}" for a, b in zip(lr, size, strict=True)], dtype=object)
-    parts = []
-    for i in range(instances):
-        for pretext, encoders in cells.items():
-            for encoder in encoders:
-                drop = rng.uniform(1.0, 2.0)
-                own = (1 - progress) * (undone + 0.02 * rng.normal(size=len(lr)) * (undone > 0))
-                base = pd.DataFrame({
-                    "run": f"{source}-{i}-{pretext}-{encoder}-" + names, "step": step, "instance": f"{source}-{i}", "seed": 0,
-                    "source": source, "pretext": pretext, "encoder": encoder, "n_unlabelled": size, "lr": lr,
-                    "adaptation": "LinearProbe", "unit": "squared", "l_pre_profiled": 5.0 + drop * (progress + own),
-                })  # fmt: skip
-                for target in targets:
-                    slope = target.slope + target.between * rng.normal()
-                    intercept = target.intercept + (target.between * rng.normal() if target.intercept else 0.0)
-                    for replicate in range(replicates):
-                        tilt = slope + target.between * rng.normal() / 2
-                        y = intercept + (1 - intercept) * progress + tilt * own + noise * rng.normal(size=len(lr)) * (step > 0)
-                        label = f"{source}-{i}-{pretext}-{target.shift}-{target.strength:g}-{replicate}"
-                        part = base.assign(target=label, shift=target.shift, strength=target.strength, replicate=replicate)
-                        parts.append(part.assign(l_adapt=BAYES + y, l_adapt_bayes=BAYES))
-    return pd.concat(parts, ignore_index=True)
+    arms = np.array([f"lr{a:g}-n{b}" for a, b in zip(lr, size, strict=True)], dtype=object)
+    facts, pre, adapt = [], [], []
+    for i, (pretext, encoders) in itertools.product(range(instances), cells.items()):
+        for encoder in encoders:
+            own = (1 - progress) * (undone + 0.02 * rng.normal(size=len(lr)) * (undone > 0))
+            losses = 5.0 + rng.uniform(1.0, 2.0) * (progress + own)
+            for target in targets:
+                slope = target.slope + target.between * rng.normal()
+                intercept = target.intercept + (target.between * rng.normal() if target.intercept else 0.0)
+                for replicate in range(replicates):
+                    tilt = slope + target.between * rng.normal() / 2
+                    error = noise * rng.normal(size=len(lr)) * (step > 0)
+                    adapt.append(BAYES + intercept + (1 - intercept) * progress + tilt * own + error)
+                    pre.append(losses)
+                    facts.append((f"{source}-{i}", pretext, encoder, target.shift, target.strength, replicate))
+    names = ("instance", "pretext", "encoder", "shift", "strength", "replicate")
+    frame = pd.DataFrame(facts, columns=list(names)).loc[np.repeat(np.arange(len(facts)), len(lr))].reset_index(drop=True)
+    each = len(facts)
+    frame = frame.assign(lr=np.tile(lr, each), n_unlabelled=np.tile(size, each), step=np.tile(step, each), arm=np.tile(arms, each))
+    return frame.assign(
+        run=frame.instance + "-" + frame.pretext + "-" + frame.encoder + "-" + frame.arm,
+        target=frame.instance
+        + "-"
+        + frame.pretext
+        + "-"
+        + frame["shift"]
+        + frame.strength.astype(str)
+        + frame.replicate.astype(str),
+        source=source,
+        seed=0,
+        adaptation="LinearProbe",
+        unit="squared",
+        l_pre_profiled=np.concatenate(pre),
+        l_adapt=np.concatenate(adapt),
+        l_adapt_bayes=BAYES,
+    ).drop(columns="arm")

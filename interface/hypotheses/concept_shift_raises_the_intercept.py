@@ -53,7 +53,7 @@ def test(frame: pd.DataFrame | Panels, *, shift: str = "concept") -> ClaimResult
         x0.append(low.x0)
     units = {cell: home.range("in_domain") for cell, (home, _) in pairs.items()}
     detail = f"{len(pairs)} cells, intercepts at x0 {np.mean(x0):.3f}"
-    return average(effects, found, CLAIM, units=units, target=shift, detail=detail)
+    return average(effects, found, CLAIM, scale="in_domain", units=units, target=shift, detail=detail)
 
 
 def plant(effect: float, rng: np.random.Generator, *, instances: int = 12, between: float = 0.1) -> pd.DataFrame:

@@ -48,7 +48,9 @@ def test(frame: pd.DataFrame | Panels) -> ClaimResult:
     effects = {cell: values_of(data_slope(panel).mean, panel.instances) for cell, panel in cells.items()}
     units = {cell: raw_slope(panel, "own") for cell, panel in cells.items()}
     steps = data_slope(next(iter(cells.values()))).steps
-    return average(effects, found, CLAIM, units=units, detail=f"{len(cells)} cells, steps {', '.join(map(str, steps))}")
+    return average(
+        effects, found, CLAIM, scale="own", units=units, detail=f"{len(cells)} cells, steps {', '.join(map(str, steps))}"
+    )
 
 
 def plant(effect: float, rng: np.random.Generator, *, instances: int = 12, between: float = 0.1) -> pd.DataFrame:

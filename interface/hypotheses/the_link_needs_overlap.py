@@ -49,7 +49,7 @@ def test(frame: pd.DataFrame | Panels) -> ClaimResult:
         slopes = [values_of(data_slope(panel, scale="in_domain").mean, panel.instances) for panel in (seen, unseen)]
         effects[cell] = slopes[0] - slopes[1]
     units = {cell: raw_slope(seen, "in_domain") for cell, (seen, _) in pairs.items()}
-    return average(effects, found, CLAIM, units=units, detail=f"{len(pairs)} cells")
+    return average(effects, found, CLAIM, scale="in_domain", units=units, detail=f"{len(pairs)} cells")
 
 
 def plant(effect: float, rng: np.random.Generator, *, instances: int = 12, between: float = 0.1) -> pd.DataFrame:

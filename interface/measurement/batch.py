@@ -78,7 +78,9 @@ class Batch:
             z = checkpoint.embed(module, part.to(self.device) if isinstance(part, Tensor) else part)
             if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != len(part):
                 shape = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
-                raise ValueError(f"embed of run {checkpoint.run} gave {shape} for {len(part)} inputs; allowed: a tensor (n, features)")
+                raise ValueError(
+                    f"embed of run {checkpoint.run} gave {shape} for {len(part)} inputs; allowed: a tensor (n, features)"
+                )
             parts.append(z.detach().float().cpu())
         return torch.cat(parts)
 

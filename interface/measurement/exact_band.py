@@ -26,9 +26,7 @@ def has_band(spec: Pretraining | None, transfer: Transfer) -> bool:
     )
 
 
-def exact_bands(
-    spec: Pretraining, transfer: Transfer, losses: Sequence[PretrainingLoss]
-) -> list[tuple[Estimate, Estimate]]:
+def exact_bands(spec: Pretraining, transfer: Transfer, losses: Sequence[PretrainingLoss]) -> list[tuple[Estimate, Estimate]]:
     """Lowest and highest L*_adapt of each checkpoint that its excess allows, in squared units of the label.
 
     Source: the two-operator theorem: both losses are affine in the span of the features, so that pairs of them fill the

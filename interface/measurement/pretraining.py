@@ -76,9 +76,7 @@ def _sampled(batch: Batch, seed: int, n: int | None) -> list[PretrainingLoss]:
     )
     found: list[PretrainingLoss] = []
     for start in range(0, len(batch.checkpoints), CHUNK):
-        part = Batch(
-            batch.checkpoints[start : start + CHUNK], batch.modules[start : start + CHUNK], batch.device, batch.batch_size
-        )
+        part = Batch(batch.checkpoints[start : start + CHUNK], batch.modules[start : start + CHUNK], batch.device, batch.batch_size)
         embed, head = part.function("encoder"), part.function("head")
         with torch.no_grad():
             raw = pretext.evaluate(embed, head, test).double()

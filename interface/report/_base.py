@@ -88,6 +88,7 @@ def verdict_frame(verdicts: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
         detail = frame["detail"] if "detail" in frame else pd.Series("", index=frame.index)
         frame = frame.assign(detail=frame["needs"].where(frame["needs"].notna(), detail))
     frame = frame.reindex(columns=list(VERDICT_COLUMNS))
+    frame["name"] = frame["name"].str.replace("_", " ")  # claims are named as their files are
     numeric = ["estimate", "low", "high", "p", "p_holm", "n_clusters", "minimal_detectable_effect"]
     return frame.assign(**{name: pd.to_numeric(frame[name]) for name in numeric})
 

@@ -48,7 +48,6 @@ RC: dict[str, Any] = {
     "pdf.fonttype": 42,  # TrueType: text in the PDF stays text
     "ps.fonttype": 42,
     "svg.fonttype": "path",
-    "axes.formatter.use_mathtext": True,
 }
 
 P = ParamSpec("P")
@@ -60,12 +59,15 @@ def house() -> AbstractContextManager[None]:
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """A drawing function that works in the house style wherever it is called."""
+    """A drawing function that works in the house style wherever it is called, and lays its figure out once for all formats."""
 
     @wraps(draw)
     def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with house():
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            return figure
 
     return inside
 

@@ -33,8 +33,8 @@ CELLS: dict[str, tuple[tuple[str, str, str, str, float], tuple[str, ...]]] = {
 }
 COLUMN = {"DataSlope": "data_slope", "Contrast": "contrast", "Intercept": "intercept", "Words": "words"}
 _ESCAPES = {character: "\\" + character for character in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "*": r"$^{*}$", "±": r"$\pm$", "…": r"\dots{}",
-    "<": r"$<$", ">": r"$>$",
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "*": r"$^{*}$", "±": r"$\pm$",
+    "…": r"\dots{}", "<": r"$<$", ">": r"$>$",
 }  # fmt: skip
 
 

@@ -28,7 +28,14 @@ RANK = 4
 DIRECTIONS = 8
 GAUSSIAN_STEPS = (0, 2, 4, 7, 12, 20, 36, 60, 100, 170, 300, 500, 700, 900, 1200, 1600, 2100, 2700)
 GLYPH_STEPS = (0, 4, 12, 36, 100, 300, 900, 2700)
-GAUSSIAN_TARGETS = (("none", 0.0), ("misalignment", 0.5), ("misalignment", 1.0), ("concept", 0.5), ("concept", 1.0), ("covariate", 1.0))
+GAUSSIAN_TARGETS = (
+    ("none", 0.0),
+    ("misalignment", 0.5),
+    ("misalignment", 1.0),
+    ("concept", 0.5),
+    ("concept", 1.0),
+    ("covariate", 1.0),
+)
 GLYPH_TARGETS = ("typeface", "script", "rotation", "inversion", "random_label")
 
 
@@ -44,7 +51,9 @@ def gaussian_runs(instances: int, pretexts: tuple[Pretext, ...], encoders: tuple
     ]
 
 
-def glyph_runs(instances: int, pretexts: tuple[Pretext, ...], steps: tuple[int, ...], width: int, features: int) -> list[Pretraining]:
+def glyph_runs(
+    instances: int, pretexts: tuple[Pretext, ...], steps: tuple[int, ...], width: int, features: int
+) -> list[Pretraining]:
     """Learning rate x number of base drawings within each instance, from one initialisation."""
     return [
         Pretraining(Glyphs(index=i), pretext, MLP(width, features), n, Adam(lr), steps, views=views)
@@ -83,7 +92,9 @@ def _glyph_transfers(source: Glyphs) -> tuple[Transfer, ...]:
 def cells(scale: float = 1.0) -> Sweep:
     """The sweep; `scale` multiplies the number of glyph classes' instances up to 6 and of Gaussian worlds."""
     gaussian = gaussian_runs(
-        max(2, round(12 * scale)), (Autoencoding(), FixedMask(), SpectralContrastive()), (LinearEncoder(RANK), MLP(64, RANK, bias=False))
+        max(2, round(12 * scale)),
+        (Autoencoding(), FixedMask(), SpectralContrastive()),
+        (LinearEncoder(RANK), MLP(64, RANK, bias=False)),
     )
     glyphs = glyph_runs(
         min(6, max(2, round(6 * scale))), (Autoencoding(), MaskedPrediction(), InfoNCE(), Supervised()), GLYPH_STEPS, 64, 16

@@ -76,8 +76,14 @@ class Moments:
             wide[where] = array
             return wide
 
-        fields = ("counts", "sums", "squares", "products")
-        return replace(self, classes=classes, **{name: spread(getattr(self, name)) for name in fields})
+        return replace(
+            self,
+            classes=classes,
+            counts=spread(self.counts),
+            sums=spread(self.sums),
+            squares=spread(self.squares),
+            products=spread(self.products),
+        )
 
     def plus(self, other: Moments, sign: float = 1.0) -> Moments:
         """Sums over the rows of both; with sign -1, over the rows of self that are not in other."""
@@ -157,13 +163,16 @@ class Moments:
     def class_means(self) -> Array:
         """(C, d) class means minus the overall mean, of the classes present."""
         present = self.present()
-        assert self.sums is not None and self.counts is not None
+        assert self.sums is not None
+        assert self.counts is not None
         return self.sums[present] / self.counts[present, None] - self.shift
 
     def class_variances(self) -> Array:
         """(C, d) variances within every class present, divided by its number of rows."""
         present = self.present()
-        assert self.sums is not None and self.counts is not None and self.squares is not None
+        assert self.sums is not None
+        assert self.counts is not None
+        assert self.squares is not None
         counts = self.counts[present, None]
         return np.maximum(self.squares[present] / counts - (self.sums[present] / counts) ** 2, 0.0)
 

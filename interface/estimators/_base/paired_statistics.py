@@ -131,10 +131,7 @@ class PairedStatistics:
         if held is not None and (a.shape[1], b.shape[1]) != (held.p, len(held.pivot) - held.p):
             raise ValueError(f"x and y have {a.shape[1]} and {b.shape[1]} columns, which differs from the rows added before")
         n = a.shape[0]
-        if held is None:
-            pivot = np.concatenate([numpy_of(m[:1024], "x").astype(np.float64).mean(0) for m in (a, b)])
-        else:
-            pivot = held.pivot
+        pivot = held.pivot if held is not None else np.concatenate([_mean(a), _mean(b)])
         order = np.random.default_rng(self._n).permutation(n) if self.blocks else np.arange(n)
         for j in range(max(1, self.blocks)):
             index = order[(j - self._n) % self.blocks :: self.blocks] if self.blocks else order
@@ -161,7 +158,7 @@ class PairedStatistics:
 
 
 def _rows(x: Any, name: str) -> Any:
-    rows = x.detach() if is_tensor(x) else numpy_of(x, name)
+    rows: Any = x.detach() if is_tensor(x) else numpy_of(x, name)
     if len(rows.shape) != 2 or 0 in rows.shape:
         raise ValueError(f"{name} has shape {tuple(rows.shape)}; allowed: (n, d) with n, d >= 1")
     if not is_tensor(rows):
@@ -171,6 +168,11 @@ def _rows(x: Any, name: str) -> Any:
     elif not bool((rows == rows).all()) or bool((rows.double() if rows.element_size() < 4 else rows).abs().max() == float("inf")):
         require_finite(numpy_of(rows, name), name)
     return rows
+
+
+def _mean(rows: Any) -> Array:
+    """The mean of some rows: any point near the data serves as pivot."""
+    return np.asarray(numpy_of(rows[:1024], "x").astype(np.float64).mean(0))
 
 
 def _chunk(a: Any, b: Any, index: np.ndarray, pivot: Array) -> PairedMoments:

@@ -63,7 +63,7 @@ def _from_rows(x: Array, outputs: Array, centred: bool) -> Projection:
     keep = s > max(x.shape) * EPS * s[0] * (1 if s[0] > 0 else 0)
     squared = (u[:, keep].T @ outputs) ** 2
     total = (outputs**2).sum(0)
-    return Projection(s[keep] ** 2, squared, total, _residual(total, squared, x.shape[0]), *x.shape, float(s @ s))
+    return Projection(s[keep] ** 2, squared, total, _residual(total, squared, len(x)), len(x), x.shape[1], float(s @ s))
 
 
 def _from_moments(rows: Sample, centred: bool) -> Projection:

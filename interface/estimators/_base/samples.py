@@ -49,12 +49,16 @@ class Sample:
     @property
     def moments(self) -> Moments:
         if self._moments is None:
-            if self.statistics is None:
-                source = self.x if self.x is not None else self.raw
-                self.statistics = Statistics(blocks=0 if self.small else self.blocks)
-                self.statistics.add(source, self.codes, targets=self.targets)
-            self._moments = self.statistics.moments
+            self._moments = self.gathered().moments
         return self._moments
+
+    def gathered(self) -> Statistics:
+        """The sums over the rows, gathered in one pass when first asked for."""
+        if self.statistics is None:
+            source = self.x if self.x is not None else self.raw
+            self.statistics = Statistics(blocks=0 if self.small else self.blocks)
+            self.statistics.add(source, self.codes, targets=self.targets)
+        return self.statistics
 
     def replicates(self) -> Iterator[Sample]:
         """The sample without one random block of rows, for every block."""
@@ -67,9 +71,8 @@ class Sample:
                 targets = None if self.targets is None else self.targets[keep]
                 yield Sample(len(keep), self.d, self.x[keep], codes, targets, 0, by_rows=self.by_rows)
             return
-        self.moments  # gathers the statistics
-        assert self.statistics is not None
-        for moments in self.statistics.leave_out():
+        statistics = self.gathered()
+        for moments in statistics.leave_out():
             yield Sample(moments.n, self.d, None, None, None, 0, _moments=moments)
 
 

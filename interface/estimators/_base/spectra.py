@@ -48,7 +48,7 @@ def spectrum(rows: Sample, *, centred: bool, effect: Callable[[Array, Array], fl
         x = rows.x
     assert x is not None
     x = centre(x) if centred else x
-    singular = np.linalg.svd(x, compute_uv=False)
+    singular: Array = np.linalg.svd(x, compute_uv=False).astype(np.float64)
     return Spectrum(singular, np.full(len(singular), EPS * max(x.shape) * (singular[0] if len(singular) else 0.0)))
 
 
@@ -60,7 +60,7 @@ def from_gram(gram: Array, n: int) -> Spectrum:
     noise = 4 * EPS * np.sqrt(len(gram)) * top
     kept = np.where(eigenvalues > noise, eigenvalues, 0.0)
     singular = np.sqrt(kept)
-    return Spectrum(singular, np.minimum(noise / (2 * np.maximum(singular, 1e-300)), np.sqrt(noise)))
+    return Spectrum(singular, np.asarray(np.minimum(noise / (2 * np.maximum(singular, 1e-300)), np.sqrt(noise))))
 
 
 def centre(x: Array) -> Array:

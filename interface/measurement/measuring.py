@@ -16,6 +16,7 @@ from interface.measurement.batch import Batch, batches
 from interface.measurement.exact_band import exact_bands, has_band
 from interface.measurement.pretraining import PretrainingLoss, has_exact_loss, pretraining_losses, ratio_loss
 from interface.measurement.transfer import Transfer
+from interface.pretexts import Pretext
 from interface.provenance import code_digest
 from interface.training import Pretraining
 
@@ -89,28 +90,27 @@ def _measured(
     n_test: int | None,
     seed: int,
 ) -> Iterator[Row]:
-    began = time.perf_counter()
-    losses: list[PretrainingLoss | Estimate | None]
-    if batch.spec is not None:
-        losses = list(pretraining_losses(batch, seed=seed, n=n_pre))
-    else:
-        losses = [None if pre_loss is None else ratio_loss(pre_loss, module) for module in batch.modules]
+    began, spec = time.perf_counter(), batch.spec
+    losses = [] if spec is None else pretraining_losses(batch, seed=seed, n=n_pre)
     adapted = adaptation_losses(batch, transfers, seed=seed, n_fit=n_fit, n_test=n_test)
-    allowed = [exact_bands(batch.spec, t, losses) if has_band(batch.spec, t) else None for t in transfers]
+    allowed = [exact_bands(spec, t, losses) if spec is not None and has_band(spec, t) else None for t in transfers]
     seconds = (time.perf_counter() - began) / len(batch.checkpoints)
 
     cells = [_cell_columns(transfer) for transfer in transfers]
     floors = [transfer.target.bayes_risk() for transfer in transfers]
     for index, checkpoint in enumerate(batch.checkpoints):
         shared = _checkpoint_columns(checkpoint, batch.device)
-        yield from _pretraining_rows(shared, batch.spec, losses[index], pre_unit)
+        if spec is not None:
+            yield from _pretraining_rows(shared, spec.pretext, losses[index])
+        elif pre_loss is not None:
+            yield _row(shared, "l_pre", ratio_loss(pre_loss, batch.modules[index]), unit=pre_unit)
         for cell, by_checkpoint, ends, floor in zip(cells, adapted, allowed, floors, strict=True):
             columns = {**shared, **cell}
             yield from _adaptation_rows(columns, by_checkpoint[index])
             if ends is not None:
                 yield _row(columns, "l_adapt_band_low", ends[index][0])
                 yield _row(columns, "l_adapt_band_high", ends[index][1])
-            if floor is not None and (batch.spec is None or checkpoint.step == batch.spec.steps[0]):
+            if floor is not None and (spec is None or checkpoint.step == spec.steps[0]):
                 yield _row(columns, "l_adapt_bayes", floor)  # a fact of the cell: once a run, not once a checkpoint
         yield from _cost_rows(shared, checkpoint, seconds)
 
@@ -155,33 +155,31 @@ def _cell_columns(transfer: Transfer) -> dict[str, Any]:
 
 def _row(columns: dict[str, Any], quantity: str, value: Estimate, **more: Any) -> Row:
     return Row(
-        **{**columns, **more}, quantity=quantity, value=float(value), stderr=value.stderr, n=value.n, how=value.how, status=value.status
+        **{**columns, **more},
+        quantity=quantity,
+        value=float(value),
+        stderr=value.stderr,
+        n=value.n,
+        how=value.how,
+        status=value.status,
     )
 
 
-def _pretraining_rows(
-    columns: dict[str, Any], spec: Pretraining | None, loss: PretrainingLoss | Estimate | None, pre_unit: str
-) -> Iterator[Row]:
-    if loss is None:
-        return
-    if isinstance(loss, Estimate):
-        yield _row(columns, "l_pre", loss, unit=pre_unit)
-        return
-    assert spec is not None
-    unit = spec.pretext.unit
+def _pretraining_rows(columns: dict[str, Any], pretext: Pretext, loss: PretrainingLoss) -> Iterator[Row]:
+    columns = {**columns, "unit": pretext.unit}
     if loss.raw is not None:
-        yield _row(columns, "l_pre", loss.raw, unit=unit)
+        yield _row(columns, "l_pre", loss.raw)
     if isinstance(loss.profiled, Bracket):
         middle = loss.profiled.midpoint()
-        if middle.status == "ok" and spec.pretext.profile_class_differs:
+        if middle.status == "ok" and pretext.profile_class_differs:
             middle = Estimate(middle, stderr=middle.stderr, how=middle.how, n=middle.n, status="profile_class_differs")
-        yield _row(columns, "l_pre_profiled", middle, unit=unit)
-        yield _row(columns, "l_pre_profiled_low", loss.profiled.low, unit=unit)
-        yield _row(columns, "l_pre_profiled_high", loss.profiled.high, unit=unit)
+        yield _row(columns, "l_pre_profiled", middle)
+        yield _row(columns, "l_pre_profiled_low", loss.profiled.low)
+        yield _row(columns, "l_pre_profiled_high", loss.profiled.high)
     else:
-        yield _row(columns, "l_pre_profiled", loss.profiled, unit=unit)
+        yield _row(columns, "l_pre_profiled", loss.profiled)
     if loss.excess is not None:
-        yield _row(columns, "l_pre_excess", loss.excess, unit=unit)
+        yield _row(columns, "l_pre_excess", loss.excess)
 
 
 def _adaptation_rows(columns: dict[str, Any], found: Estimate | Bracket) -> Iterator[Row]:

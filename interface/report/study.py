@@ -1,0 +1,93 @@
+"""What a finished sweep leaves for its reader: verdicts, summary, figures, macros, one page; and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from interface import report as parts
+from interface import table
+from interface.analysis import summarize
+from interface.hypotheses import judge
+from interface.report import _base
+
+
+def report(rows: pd.DataFrame, folder: str | Path, *, name: str) -> str:
+    """Judges and draws a table, writes everything into the sweep's folder, and returns what to tell the user.
+
+    Args:
+        rows: the long table.
+        folder: gets verdicts.csv, summary.csv, numbers.tex, report.html and figures/.
+        name: the sweep's name, for the page's title.
+
+    Raises:
+        ValueError: if the table holds no adaptation losses to judge.
+    """
+    folder = Path(folder)
+    wide = table.wide(rows)
+    verdicts, summary = judge(wide), summarize(wide)
+    folder.mkdir(parents=True, exist_ok=True)
+    _base.verdict_frame(verdicts).to_csv(folder / "verdicts.csv", index=False)
+    summary.to_csv(folder / "summary.csv", index=False)
+    parts.write_numbers(parts.numbers(wide, verdicts=verdicts, summary=summary), folder / "numbers.tex")
+
+    drawn, notes = {}, _notes(wide)
+    figures = _figures(wide, summary) | {"Verdicts": ("verdicts", partial(parts.verdicts, verdicts))}
+    for caption, (file, draw) in figures.items():
+        try:
+            drawn[caption] = draw()
+        except ValueError as reason:  # a small sweep cannot feed every figure; the page says which and why
+            notes.append(f"Not drawn: {caption} ({reason}).")
+            continue
+        parts.save(drawn[caption], folder / "figures", file)
+    places = {
+        "table, one row a quantity": folder / "table.parquet",
+        "verdicts": folder / "verdicts.csv",
+        "numbers by cell": folder / "summary.csv",
+        "figures": folder / "figures",
+        "macros of the paper": folder / "numbers.tex",
+    }
+    shown = {what: str(where) for what, where in places.items()}
+    page = parts.write_page(
+        folder / "report.html", title=f"Sweep {name}", verdicts=verdicts, summary=summary, figures=drawn, notes=notes, places=shown
+    )
+    lines = [str(verdict) for verdict in verdicts]
+    return "\n".join([*lines, *(f"{what}: {where}" for what, where in shown.items()), f"report: {page}"])
+
+
+def _figures(wide: pd.DataFrame, summary: pd.DataFrame) -> dict[str, tuple[str, Callable[[], Figure]]]:
+    """Caption -> (file name, how to draw it), for every source in the table."""
+    out: dict[str, tuple[str, Callable[[], Figure]]] = {}
+    for source in sorted(wide["source"].dropna().unique()):
+        here = wide[wide["source"] == source]
+        instance = min(here["instance"])
+        one = here[here["instance"] == instance]
+        x = "l_pre_excess" if "l_pre_excess" in one and one["l_pre_excess"].notna().any() else "l_pre_profiled"
+        shifts = list(_base.shift_names(one)["shift"].unique())
+        draw = partial(parts.adapt_against_pre, one, x=x, band=parts.band_of(one), paths=True)
+        out[f"L*_adapt against L_pre, {instance}"] = (f"adapt_against_pre_{source}", draw)
+        out[f"Along training, {instance}"] = (
+            f"trajectories_{source}",
+            partial(parts.trajectories, here, shifts=shifts, instance=instance),
+        )
+        out[f"Numbers by cell, {source}"] = (f"numbers_{source}", partial(parts.numbers_by_cell, summary, source=source))
+    return out
+
+
+def _notes(wide: pd.DataFrame) -> list[str]:
+    """What a reader should doubt, counted."""
+    notes = []
+    codes = sorted(wide["code"].dropna().unique())
+    if len(codes) > 1:
+        notes.append(f"The rows were made by {len(codes)} versions of the measuring code ({', '.join(codes)}).")
+    measured = wide[wide["l_adapt_status"].notna()]
+    for status, count in measured["l_adapt_status"].value_counts().items():
+        if status != "ok":
+            notes.append(f"{count} of {len(measured)} adaptation losses have status {status}.")
+    few = wide.groupby("source")["instance"].nunique()
+    notes += [f"{source} has {count} instance(s), the unit of inference." for source, count in few.items() if count < 6]
+    return notes
