@@ -20,6 +20,7 @@ from interface.pretexts import Pretext
 from interface.seeds import generator
 
 BLOCK = 64  # steps whose batch indices are drawn at once
+LANES = 64  # floats: at least the widest vector register
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ def pretrain(
     """Checkpoints of all runs, run by run within a group; groups are trained one after the other as they are asked for.
 
     Args:
-        runs: what to train. The result of a run does not depend on the others, bit for bit on one machine.
+        runs: what to train. The result of a run does not depend on the others: bit for bit on one machine where its
+            sizes are multiples of 16, to round-off elsewhere (kernels treat the ends of arrays differently).
         device: "cpu", "cuda" or any torch device; random numbers are always drawn on the CPU.
         memory: bytes that data and parameters of one group may take; larger groups are split.
         progress: called with the number of run-steps done since the last call.
@@ -200,17 +202,55 @@ class _Pools:
         return torch.stack([start + view for view in chosen], dim=-1)
 
 
-def _initial_states(runs: Sequence[Pretraining], device: str) -> dict[str, Tensor]:
-    """Parameters of all runs stacked on a leading axis; equal sources, encoders and seeds start from equal encoders."""
-    states = []
-    for run in runs:
-        model = run.build()
-        key = (fingerprint(run.source), run.seed, run.encoder.name)
-        initialise(model.encoder, generator("encoder", *key))
-        if model.head is not None:
-            initialise(model.head, generator("head", *key, run.pretext.name))
-        states.append(model.state_dict())
-    return {name: torch.stack([state[name] for state in states]).to(device).requires_grad_() for name in states[0]}
+class _Stack:
+    """Parameters of all runs, run axis first, in one buffer with one row a run, and the optimizer that moves them.
+
+    Rows are padded to whole vector registers: a kernel computes the odd elements at the end of an array with other
+    instructions, and which elements those are must not depend on a run's place among its neighbours.
+    """
+
+    def __init__(self, runs: Sequence[Pretraining], device: str) -> None:
+        states = [_initial_state(run) for run in runs]
+        shapes = {name: value.shape for name, value in states[0].items()}
+        starts, length = {}, 0
+        for name, shape in shapes.items():
+            starts[name] = length
+            length += -(-shape.numel() // LANES) * LANES
+        values, gradients = (torch.zeros(len(runs), length, device=device) for _ in range(2))
+
+        def part(buffer: Tensor, name: str) -> Tensor:
+            return buffer[:, starts[name] : starts[name] + shapes[name].numel()].view(-1, *shapes[name])
+
+        for name in shapes:
+            part(values, name).copy_(torch.stack([state[name] for state in states]))
+        self.parameters = {name: part(values, name).detach().requires_grad_() for name in shapes}
+        self.gradients = [part(gradients, name) for name in shapes]
+        lrs = [run.optimizer.lr for run in runs]  # sorted: one block of rows a learning rate
+        cuts = [i for i in range(len(lrs)) if i == 0 or lrs[i] != lrs[i - 1]]
+        blocks = []
+        for start, stop in zip(cuts, [*cuts[1:], len(lrs)], strict=True):
+            rows = values[start:stop]
+            rows.grad = gradients[start:stop]
+            blocks.append({"params": [rows], "lr": lrs[start]})
+        self.optimizer = torch.optim.Adam(blocks, fused=True)
+
+    def update(self) -> None:
+        """One step of the optimizer along the gradients that `backward` has left."""
+        found = [value.grad for value in self.parameters.values()]
+        torch._foreach_copy_(self.gradients, [gradient for gradient in found if gradient is not None])
+        self.optimizer.step()
+        for value in self.parameters.values():
+            value.grad = None
+
+
+def _initial_state(run: Pretraining) -> dict[str, Tensor]:
+    """Equal sources, encoders and seeds start from equal encoders."""
+    model = run.build()
+    key = (fingerprint(run.source), run.seed, run.encoder.name)
+    initialise(model.encoder, generator("encoder", *key))
+    if model.head is not None:
+        initialise(model.head, generator("head", *key, run.pretext.name))
+    return model.state_dict()
 
 
 def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], None]) -> Iterator[Checkpoint]:
@@ -219,8 +259,8 @@ def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], N
     pretext, batch, n_views, last = first.pretext, first.optimizer.batch, first.pretext.n_views, first.steps[-1]
     template = first.build()
     pools = _Pools(runs, device)
-    parameters = _initial_states(runs, device)
-    optimizer, slices = _fused_adam(parameters, [run.optimizer.lr for run in runs])
+    stack = _Stack(runs, device)
+    parameters = stack.parameters
 
     streams = list(dict.fromkeys((fingerprint(run.source), run.seed) for run in runs))
     stream_of = torch.tensor([streams.index((fingerprint(run.source), run.seed)) for run in runs])
@@ -247,14 +287,7 @@ def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], N
         examples = Examples(x, pools.y[rows[..., 0]])
         losses = pretext.loss(embed, head, pretext.view(examples, drawn))
         losses.mean(-1).sum().backward()
-        for name, parts in slices.items():
-            gradient = parameters[name].grad
-            assert gradient is not None
-            for where, part in parts:
-                part.grad = gradient[where]
-        optimizer.step()
-        for value in parameters.values():
-            value.grad = None
+        stack.update()
         if (step + 1) % BLOCK == 0 or step + 1 == last:
             progress(len(runs) * (step % BLOCK + 1))
 
@@ -285,16 +318,3 @@ def _functional(module: nn.Module, parameters: dict[str, Tensor], prefix: str) -
     """The module as a function of x at those of the stacked parameters that bear its prefix."""
     own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
     return lambda x: functional_call(module, own, (x,))
-
-
-def _fused_adam(parameters: dict[str, Tensor], lrs: list[float]) -> tuple[torch.optim.Adam, dict[str, list[tuple[slice, Tensor]]]]:
-    """Fused Adam with one learning rate a run: its parameters are the slices of the stacks over which lr is constant."""
-    cuts = [0, *(i for i in range(1, len(lrs)) if lrs[i] != lrs[i - 1]), len(lrs)]
-    groups: dict[float, list[Tensor]] = {}
-    slices: dict[str, list[tuple[slice, Tensor]]] = {name: [] for name in parameters}
-    for start, stop in zip(cuts, cuts[1:], strict=False):
-        for name, value in parameters.items():
-            part = value.detach()[start:stop]
-            groups.setdefault(lrs[start], []).append(part)
-            slices[name].append((slice(start, stop), part))
-    return torch.optim.Adam([{"params": parts, "lr": lr} for lr, parts in groups.items()], fused=True), slices

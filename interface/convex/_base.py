@@ -25,7 +25,7 @@ def as_features(features: Any, name: str = "features") -> Tensor:
     if x.is_complex():
         raise ValueError(f"{name} has dtype {x.dtype}; allowed: real numbers")
     if x.device.type == "mps":
-        raise ValueError(f"{name} are on {x.device}, which has no float64: no gap can be proven there; move them to the CPU or a CUDA device")
+        raise ValueError(f"{name} are on {x.device}, which has no float64: no gap can be proven there; use the CPU or CUDA")
     if not x.is_floating_point():
         x = x.double()
     if not torch.isfinite(x).all():
@@ -47,8 +47,12 @@ def as_tensor(values: Any, name: str) -> Tensor:
         raise ValueError(f"{name} is {type(values).__name__}; allowed: a tensor or an array of numbers") from error
 
 
-def class_targets(labels: Any, n: int, n_classes: int | None, name: str = "labels") -> tuple[Tensor, int]:
+def class_targets(labels: Any, n: int, n_classes: int | None, name: str = "labels", *, several: bool = True) -> tuple[Tensor, int]:
     """(integer labels (1|E, n) or soft targets (1|E, n, C), number of classes C).
+
+    Args:
+        labels: what the caller was given; n: number of rows of its features; n_classes: C, or None to infer it; name: for errors.
+        several: whether each problem needs at least two classes, as a fit does and a test does not.
 
     Raises:
         ValueError: if shapes disagree with the n rows of the features, labels are out of range, probabilities are no
@@ -58,26 +62,28 @@ def class_targets(labels: Any, n: int, n_classes: int | None, name: str = "label
     if y.numel() == 0 or y.ndim == 0:
         raise ValueError(f"{name} has shape {tuple(y.shape)}; allowed: (n,) or (E, n) integers, (n, C) or (E, n, C) probabilities")
     if y.is_floating_point():
-        return _soft_targets(y, n, n_classes, name)
+        return _soft_targets(y, n, n_classes, name, several)
     y = y.long()
     y = y.unsqueeze(0) if y.ndim == 1 else y
     if y.ndim != 2 or y.shape[1] != n:
-        raise ValueError(f"{name} has shape {tuple(as_tensor(labels, name).shape)}, but features have {n} rows; one label a row is needed")
+        shape = tuple(as_tensor(labels, name).shape)
+        raise ValueError(f"{name} has shape {shape}, but features have {n} rows; one label a row is needed")
     low, high = int(y.min()), int(y.max())
     classes = high + 1 if n_classes is None else n_classes
     if low < 0 or high >= classes:
         raise ValueError(f"{name} lie in [{low}, {high}]; allowed: integers from 0 to {classes - 1} (n_classes is {n_classes})")
-    if bool((y == y[:, :1]).all(1).any()):
+    if several and bool((y == y[:, :1]).all(1).any()):
         raise ValueError(f"{name} hold one class only; at least two are needed")
     return y, classes
 
 
-def _soft_targets(y: Tensor, n: int, n_classes: int | None, name: str) -> tuple[Tensor, int]:
+def _soft_targets(y: Tensor, n: int, n_classes: int | None, name: str, several: bool) -> tuple[Tensor, int]:
     if y.ndim == 1:
-        raise ValueError(f"{name} are real numbers of shape {tuple(y.shape)}; a log loss needs integer classes or (n, C) probabilities")
+        raise ValueError(f"{name} are real numbers of shape {tuple(y.shape)}; allowed: integer classes or (n, C) probabilities")
     y = y.unsqueeze(0) if y.ndim == 2 else y
     if y.ndim != 3 or y.shape[1] != n:
-        raise ValueError(f"{name} has shape {tuple(y.shape)}, but features have {n} rows; allowed: (n, C) or (E, n, C) probabilities")
+        shape = tuple(y.shape)
+        raise ValueError(f"{name} has shape {shape}, but features have {n} rows; allowed: (n, C) or (E, n, C) probabilities")
     if n_classes is not None and y.shape[2] != n_classes:
         raise ValueError(f"{name} have {y.shape[2]} columns, but n_classes is {n_classes}")
     y = y.double()
@@ -85,6 +91,40 @@ def _soft_targets(y: Tensor, n: int, n_classes: int | None, name: str) -> tuple[
     if not (bool((y >= 0).all()) and bool(((total - 1).abs() < 1e-3).all())):
         raise ValueError(f"{name} are no probabilities: rows must be >= 0 and sum to 1")
     y = y / total  # half-precision rows miss 1 by their round-off
-    if bool(((y.amax(1) > 0).sum(1) < 2).any()):
+    if several and bool(((y.amax(1) > 0).sum(1) < 2).any()):
         raise ValueError(f"{name} hold one class only; at least two are needed")
     return y, y.shape[2]
+
+
+def real_targets(targets: Any, n: int, name: str = "targets") -> Tensor:
+    """Targets in float64 as (1|E, n, k): (n,) is one output, (n, k) several, (E, n, k) those of E problems.
+
+    Raises:
+        ValueError: if the shape disagrees with the n rows of the features, or a value is not a finite real number.
+    """
+    y = as_tensor(targets, name)
+    shape = tuple(y.shape)
+    y = y.reshape(1, -1, 1) if y.ndim == 1 else y.unsqueeze(0) if y.ndim == 2 else y
+    if y.ndim != 3 or y.numel() == 0 or y.shape[1] != n:
+        raise ValueError(f"{name} has shape {shape}, but features have {n} rows; allowed: (n,), (n, k) or (E, n, k)")
+    if y.is_complex() or not torch.isfinite(y).all():
+        raise ValueError(f"{name} hold a value that is not a finite real number; drop those rows first")
+    return y.double()
+
+
+def shared_problems(**tensors: Tensor) -> int:
+    """Number of problems E that tensors with a leading axis of 1 (shared) or E agree on.
+
+    Raises:
+        ValueError: if two of them are neither equal nor shared.
+    """
+    problems = max(len(tensor) for tensor in tensors.values())
+    if any(len(tensor) not in (1, problems) for tensor in tensors.values()):
+        held = ", ".join(f"{name} {len(tensor)}" for name, tensor in tensors.items())
+        raise ValueError(f"numbers of problems differ ({held}); they must be equal, or 1 for what is shared")
+    return problems
+
+
+def part_of(tensor: Tensor, index: Tensor) -> Tensor:
+    """The problems `index` of a tensor (1|E, ...); what is shared stays shared."""
+    return tensor[index] if len(tensor) > 1 else tensor

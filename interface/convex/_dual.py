@@ -26,14 +26,14 @@ class Round:
     Args:
         w: (E, C, D) the points; value: (E,) objective there; lower: (E,) bound from below on the minimum.
         decrement: (E,) half of minus the derivative along the step, at the point before: its suboptimality, to second order.
-        factor: the preconditioner that served, for the next round.
+        factor: a preconditioner for the next round, or None where steps other than 1 made it stale.
     """
 
     w: Tensor
     value: Tensor
     lower: Tensor
     decrement: Tensor
-    factor: Tensor
+    factor: Tensor | None
 
 
 def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: float, tolerance: float) -> Round:
@@ -62,13 +62,13 @@ def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: 
     gradient = problem.residual(p) + problem.penalty * w
     factor = preconditioner(problem, p) if factor is None else factor
     accuracy = SPARE * tolerance / radius
-    step = newton_step(problem, p, gradient, factor, accuracy=accuracy)
+    step = _within(newton_step(problem, p, gradient, factor, accuracy=accuracy), radius)
 
     q = p * centred(p, step @ problem.x).add_(1)
     entropy, penalised, free = _bound(problem, _on_simplex(q), radius)
     lower = entropy - penalised - free
     slope = (gradient * step).sum((1, 2))
-    moved, value = _line_search(problem, w, here, slope, step, lower + tolerance, FAR * radius)
+    moved, value, length = _line_search(problem, w, here, slope, step, lower + tolerance, FAR * radius)
 
     worth = ((value - lower > tolerance) & (value - entropy + penalised < tolerance)).nonzero().flatten()
     if len(worth):
@@ -76,7 +76,12 @@ def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: 
         q = torch.where(q[worth] < CUT * p[worth], 0.0, q[worth])
         repaired = _repaired(problem[worth], _on_simplex(q), target, factor[worth], radius, accuracy)
         lower[worth] = torch.maximum(lower[worth], repaired)
-    return Round(moved, value, lower, -0.5 * slope, factor)
+    return Round(moved, value, lower, -0.5 * slope, factor if (length == 1).all() else None)
+
+
+def _within(step: Tensor, radius: float) -> Tensor:
+    """Steps (E, C, D) of norm at most `radius`: longer ones come of a singular Hessian, and their tilt would be round-off."""
+    return step * (radius / step.flatten(1).norm(dim=1).clamp_min(radius))[:, None, None]
 
 
 def _on_simplex(q: Tensor) -> Tensor:
@@ -90,7 +95,8 @@ def _bound(problem: Softmax, q: Tensor, radius: float) -> tuple[Tensor, Tensor, 
     entropy = -torch.special.xlogy(q, q).sum(1).mean(1)
     residual = problem.residual(q)
     has_penalty = problem.penalty > 0
-    penalised = (residual.square() / (2 * problem.penalty.where(has_penalty, torch.ones_like(problem.penalty))) * has_penalty).sum((1, 2))
+    weight = problem.penalty.where(has_penalty, torch.ones_like(problem.penalty))
+    penalised = (residual.square() / (2 * weight) * has_penalty).sum((1, 2))
     return entropy, penalised, radius * (residual * ~has_penalty).flatten(1).norm(dim=1)
 
 
@@ -103,7 +109,7 @@ def _repaired(problem: Softmax, q: Tensor, target: Tensor, factor: Tensor, radiu
     best = torch.full_like(q[:, 0, 0], -torch.inf)
     for _ in range(REPAIRS):
         residual = problem.residual(q) + problem.penalty * target
-        step = newton_step(problem, q, residual, factor, accuracy=accuracy)
+        step = _within(newton_step(problem, q, residual, factor, accuracy=accuracy), radius)
         target = target + step
         q = _on_simplex(q * centred(q, step @ problem.x).add_(1))
         entropy, penalised, free = _bound(problem, q, radius)
@@ -115,10 +121,11 @@ def _repaired(problem: Softmax, q: Tensor, target: Tensor, factor: Tensor, radiu
 
 def _line_search(
     problem: Softmax, w: Tensor, here: Tensor, slope: Tensor, step: Tensor, enough: Tensor, farthest: float
-) -> tuple[Tensor, Tensor]:
-    """Armijo backtracking from the full step; then doubling while the objective falls, is above `enough` and w in bounds.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(point, value, length): Armijo backtracking from the full step, or doubling of it.
 
-    Doubling is for separated classes, whose part of the loss falls by a mere factor e with every full step.
+    The step is doubled while the objective falls, is above `enough`, and the point is within `farthest` of 0: that is for
+    separated classes, whose part of the loss falls by a mere factor e with every full step.
     """
     moved = w + step
     value = problem.value(moved)
@@ -135,11 +142,11 @@ def _line_search(
         at = trying.nonzero().flatten()
         if not len(at):
             break
-        length[at] *= 2
-        further = w[at] + length[at, None, None] * step[at]
+        further = w[at] + 2 * length[at, None, None] * step[at]
         found = problem[at].value(further)
         better = (found < value[at]) & (further.flatten(1).norm(dim=1) < farthest)
+        length[at] = torch.where(better, 2 * length[at], length[at])
         moved[at] = torch.where(better[:, None, None], further, moved[at])
         value[at] = torch.where(better, found, value[at])
         trying[at] = better & (value[at] > enough[at])
-    return moved, value
+    return moved, value, length

@@ -11,7 +11,8 @@ DENSE = 1_500  # unknowns up to which the Hessian is formed, as a preconditioner
 ITERATIONS = {True: 20, False: 500}  # of conjugate gradients, with and without that Hessian
 JITTER = 1e-7  # of the mean diagonal: float32 round-off of a Hessian
 PAIRS = 8_000_000  # products held at a time while a Hessian is formed
-SMALLEST = 1e-10  # curvature of a class that no example doubts
+LEAST = 1e-12  # curvature, on coordinates of variance 1, of a class that no example doubts
+ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def preconditioner(problem: Softmax, p: Tensor) -> Tensor:
     once: a quarter of the multiplications of a Gram matrix of the K D products p_a x_i.
     """
     if (p.shape[1] - 1) * problem.x.shape[1] > DENSE:
-        return 1 / ((p.mean(2) - (p * p).mean(2)).clamp_min(SMALLEST).unsqueeze(-1) + problem.penalty)
+        return 1 / ((p.mean(2) - (p * p).mean(2)).clamp_min(LEAST).unsqueeze(-1) + problem.penalty)
     moments, means = _pair_moments(problem.x.float(), p[:, :-1].float())
     n, d, k = problem.x.shape[2], problem.x.shape[1], p.shape[1] - 1
     classes, coordinates = _pair_index(k, p.device), _pair_index(d, p.device)
@@ -108,13 +109,14 @@ def preconditioner(problem: Softmax, p: Tensor) -> Tensor:
     hessian = blocks.permute(0, 1, 3, 2, 4).reshape(-1, k * d, k * d).double() / n
     diagonal = hessian.diagonal(dim1=1, dim2=2)
     diagonal += (problem.penalty + (~problem.kept).unsqueeze(1)).expand(-1, k, -1).flatten(1)
-    jitter = JITTER * diagonal.mean(1, keepdim=True)
-    while True:
+    jitter = JITTER * diagonal.mean(1, keepdim=True) + LEAST
+    for _ in range(ATTEMPTS):
         diagonal += jitter
         factor, failed = torch.linalg.cholesky_ex(hessian)
         if not failed.any():
             return factor
         jitter = torch.where(failed.bool().unsqueeze(1), 30 * jitter, torch.zeros_like(jitter))
+    raise FloatingPointError("the Hessian of a softmax problem is not finite")
 
 
 def _precondition(factor: Tensor, v: Tensor) -> Tensor:

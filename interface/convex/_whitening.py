@@ -65,7 +65,8 @@ def whiten(features: Tensor, *, standardise: bool = True) -> Whitened:
     scale = deviation.where(~constant, torch.ones_like(deviation)) if standardise else torch.ones_like(deviation)
     inner = (~constant).double() / scale
     variance, basis = torch.linalg.eigh(covariance * inner.unsqueeze(1) * inner.unsqueeze(2))
-    kept = variance > (RANK if standardise else RANK_PENALISED) * variance.amax(1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    largest = variance.amax(1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    kept = variance > (RANK if standardise else RANK_PENALISED) * largest
     root = variance.where(kept, torch.ones_like(variance)).sqrt()
     forward = (basis * (kept / root).unsqueeze(1)).mT * inner.unsqueeze(1)
     out = torch.empty(x.shape[0], x.shape[2] + 1, n, dtype=x.dtype, device=x.device)

@@ -73,9 +73,7 @@ def minimize(
     if start.ndim < 2 or start.shape[0] == 0:
         raise ValueError(f"start has shape {tuple(start.shape)}; allowed: (E, ...) with E >= 1")
     if not tolerance >= 0 or max_iter < 0 or memory < 1:
-        raise ValueError(
-            f"tolerance, max_iter, memory are {tolerance!r}, {max_iter!r}, {memory!r}; allowed: >= 0, an integer >= 0, an integer >= 1"
-        )
+        raise ValueError(f"tolerance, max_iter, memory are {tolerance!r}, {max_iter!r}, {memory!r}; allowed: >= 0, >= 0, >= 1")
     shape, index = start.shape[1:], torch.arange(start.shape[0], device=start.device)
     slack = 8 * torch.finfo(start.dtype).eps
 
@@ -85,9 +83,8 @@ def minimize(
 
     x = start.reshape(start.shape[0], -1).clone()
     value, gradient = evaluate(x, index)
-    out = Minimum(
-        x.clone().view(start.shape), value.clone(), torch.full_like(value, torch.inf), torch.zeros_like(index, dtype=torch.bool), 0 * index
-    )
+    nowhere = torch.full_like(value, torch.inf)
+    out = Minimum(x.clone().view(start.shape), value.clone(), nowhere, torch.zeros_like(index, dtype=torch.bool), 0 * index)
     history: list[tuple[Tensor, Tensor, Tensor]] = []
     stalled = torch.zeros_like(index, dtype=torch.bool)
     for iteration in range(max_iter + 1):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interface.convex._base import BUDGET, as_features, class_targets
+from interface.convex._base import BUDGET, as_features, class_targets, part_of, shared_problems
 from interface.convex._dual import FAR, newton_round
 from interface.convex._logistic import Softmax
 from interface.convex._whitening import whiten
@@ -33,9 +33,9 @@ class SoftmaxFit:
         value: (E,) objective at this point: mean log loss in nats, plus ridge / 2 times the squared norm of `weight`.
         gap: (E,) proven: value - gap is at most the infimum over all probes whose unpenalised coefficients, on features whitened
             on this sample, have norm at most `dual_radius` (without penalty: all coefficients; with it: intercepts only).
-        status: "ok": gap <= tolerance. "vacuous_lower": the sample is separated by classes, or the minimiser runs off (the gap is
-            open at a norm of dual_radius / 2), so that the lower bound is only the mean entropy of the targets: 0 for integer labels.
-            "not_converged": the gap stayed above the tolerance.
+        status: one word a problem. "ok": gap <= tolerance. "vacuous_lower": the sample is separated by classes, or the minimiser
+            runs off (the gap is open at a norm of dual_radius / 2), and the lower bound is no more than the mean entropy of the
+            targets: 0 for integer labels. "not_converged": the gap stayed above the tolerance.
         dual_radius: see gap.
     """
 
@@ -43,7 +43,7 @@ class SoftmaxFit:
     intercept: Tensor
     value: Tensor
     gap: Tensor
-    status: tuple[str, ...]
+    status: list[str]
     dual_radius: float
 
     @property
@@ -91,26 +91,23 @@ def fit_softmax(
         >>> x, y = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 4
         >>> fit = fit_softmax(x, y)
         >>> fit.status, bool(fit.gap < 1e-6), bool(fit.value < log(4)), tuple(fit.weight.shape)
-        (('ok',), True, True, (1, 4, 3))
+        (['ok'], True, True, (1, 4, 3))
     """
     x = as_features(features)
     y, classes = class_targets(labels, x.shape[1], n_classes)
     y = y.to(x.device)
     if not ridge >= 0 or not tolerance > 0 or not dual_radius > 0:
         raise ValueError(f"ridge, tolerance, dual_radius are {ridge!r}, {tolerance!r}, {dual_radius!r}; allowed: >= 0, > 0, > 0")
-    problems = max(len(x), len(y))
-    if len(x) not in (1, problems) or len(y) not in (1, problems):
-        raise ValueError(f"features hold {len(x)} problems and labels {len(y)}; they must be equal, or one of them shared")
+    problems = shared_problems(features=x, labels=y)
     if start is not None and start.weight.shape != (problems, classes, x.shape[2]):
         raise ValueError(f"start has weights {tuple(start.weight.shape)}; needed: {(problems, classes, x.shape[2])}")
     chunk = max(1, BUDGET // (x.shape[1] * (40 * (x.shape[2] + 1) + 16 * classes)))
     parts = []
     for index in torch.arange(problems, device=x.device).split(chunk):
-        some = [t[index] if len(t) > 1 else t for t in (x, y)]
         begin = None if start is None else (start.weight[index].to(x.device), start.intercept[index].to(x.device))
-        parts.append(_fit(*some, classes, ridge, tolerance, begin, dual_radius))
+        parts.append(_fit(part_of(x, index), part_of(y, index), classes, ridge, tolerance, begin, dual_radius))
     weight, intercept, value, gap = (torch.cat(tensors) for tensors in zip(*(part[:4] for part in parts), strict=True))
-    return SoftmaxFit(weight, intercept, value, gap, tuple(status for part in parts for status in part[4]), dual_radius)
+    return SoftmaxFit(weight, intercept, value, gap, [status for part in parts for status in part[4]], dual_radius)
 
 
 def _fit(
@@ -122,8 +119,8 @@ def _fit(
     targets = torch.nn.functional.one_hot(y, classes).double() if y.ndim == 2 else y
     moment = targets.mT @ white.x.mT / x.shape[1]
     penalty = torch.cat([ridge * white.metric, torch.zeros_like(white.metric[:, :1])], 1).unsqueeze(1)
-    whole = [t.expand(problems, -1, -1) for t in (white.x, moment, penalty)]
-    problem = Softmax(*whole, white.kept.expand(problems, -1))
+    moment, penalty = moment.expand(problems, -1, -1), penalty.expand(problems, -1, -1)
+    problem = Softmax(white.x.expand(problems, -1, -1), moment, penalty, white.kept.expand(problems, -1))
 
     w = torch.zeros_like(moment) if start is None else white.inward(*start).nan_to_num(0.0, 0.0, 0.0)
     floor = -torch.special.xlogy(targets, targets).sum(2).mean(1).expand(problems)
@@ -142,6 +139,7 @@ def _fit(
 
     far = (value - lower > tolerance) & (found.nan_to_num(neginf=0.0).flatten(1).norm(dim=1) > FAR * radius)
     vacuous = (far | _separated(problem.x, y, found, value)) & (ridge == 0)
+    value = value.maximum(floor)  # a loss of 0 comes out as some -1e-14
     gap = (value - torch.where(vacuous, floor, lower)).clamp_min(0)
     status = [
         "vacuous_lower" if empty else "ok" if proven else "not_converged"
@@ -159,13 +157,14 @@ def _solve(problem: Softmax, w: Tensor, floor: Tensor, tolerance: float, radius:
     for at in torch.arange(len(w), device=w.device).split(block):
         part, factor = problem[at], None
         for number in range(ROUNDS):
-            done = newton_round(part, w[at], factor if number % 2 else None, radius=radius, tolerance=tolerance)
+            done = newton_round(part, w[at], factor, radius=radius, tolerance=tolerance)
             w[at], value[at], lower[at] = done.w, done.value, torch.maximum(lower[at], done.lower)
             # a small decrement before the step: after it, w too is reproducible, not only the value
             running = (done.value - lower[at] > tolerance) | (done.decrement > tolerance)
             if not running.any():
                 break
-            at, part, factor = at[running], part[running], done.factor[running]
+            at, part = at[running], part[running]
+            factor = None if done.factor is None or number % 2 else done.factor[running]
     return w, value, lower
 
 

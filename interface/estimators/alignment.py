@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from interface.core import Estimate
-from interface.estimators._base import matrix, paired, positive
+from interface.estimators._base import Array, matrix, paired, positive
 
 CHUNK = 1 << 21  # entries of the distance matrix held at a time
 
@@ -80,6 +80,7 @@ def uniformity(x: ArrayLike, *, t: float = 2.0, normalise: bool = False) -> Esti
         rows, norms = rows / np.where(norms > 0, norms, 1.0)[:, None], np.where(norms > 0, 1.0, 0.0)
     squares = (rows**2).sum(1)
     log_row = np.empty(n)  # ln of a row's mean potential to the other rows
+    log_square = np.empty(n)  # ln of its mean squared potential
     step = max(1, CHUNK // n)
     for start in range(0, n, step):
         block = slice(start, min(start + step, n))
@@ -87,8 +88,22 @@ def uniformity(x: ArrayLike, *, t: float = 2.0, normalise: bool = False) -> Esti
         power = -t * distance
         power[np.arange(power.shape[0]), np.arange(block.start, block.stop)] = -np.inf
         log_row[block] = logsumexp(power, axis=1) - np.log(n - 1)
+        log_square[block] = logsumexp(2 * power, axis=1) - np.log(n - 1)
     value = float(logsumexp(log_row) - np.log(n))
-    relative = np.exp(log_row - value)  # 1 on average
-    stderr = float(2 * relative.std(ddof=1) / np.sqrt(n)) if np.isfinite(relative).all() else None
     on_sphere = bool(np.abs(norms - 1).max() <= 1e-3)
+    stderr = _stderr(np.exp(log_row - value), np.exp(float(logsumexp(log_square) - np.log(n)) - 2 * value))
     return Estimate(value, stderr=stderr, how="plug_in", n=n, status="ok" if on_sphere else "not on the unit sphere")
+
+
+def _stderr(relative: Array, second: float) -> float | None:
+    """Of the log of a U-statistic, from row means over its value and the mean squared kernel over its square.
+
+    Both components of Hoeffding's variance: on an even sphere row means hardly differ, and the second one counts.
+    """
+    n = len(relative)
+    if n < 3 or not np.isfinite(relative).all() or not np.isfinite(second):
+        return None
+    pairs = max(second - 1.0, 0.0)
+    rows = float(relative.var(ddof=1)) - pairs / (n - 1)  # the row means' own noise taken off; may fall below 0
+    variance = 4 * (n - 2) / (n * (n - 1)) * rows + 2 / (n * (n - 1)) * pairs
+    return float(np.sqrt(max(variance, pairs / (n * (n - 1)))))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from interface.core import Estimate
-from interface.estimators._base import Array, matrix, one_of, rowwise
+from interface.estimators._base import Array, matrix, neighbour_dependence, one_of
 
 CONVENTIONS = ("facco", "maximum_likelihood")
 FEW = "fewer than 3 distinct rows"
@@ -29,7 +29,7 @@ class Scale:
     dimension: Estimate
 
 
-def two_nn(features: ArrayLike, *, convention: str = "facco", keep: float = 0.9, blocks: int | None = None) -> Estimate:
+def two_nn(features: ArrayLike, *, convention: str = "facco", keep: float = 0.9) -> Estimate:
     """Dimension of the manifold near which rows lie, from r2 / r1; unitless, > 0.
 
     High: many local directions, noise included: at the smallest scale noise counts. See `dimension_scan`.
@@ -39,10 +39,10 @@ def two_nn(features: ArrayLike, *, convention: str = "facco", keep: float = 0.9,
         convention: "facco": line through the origin of -ln(1 - F) on ln(r2 / r1), largest ratios left out;
             "maximum_likelihood": (n - 1) / sum of ln(r2 / r1), unbiased.
         keep: share of the ratios that "facco" fits.
-        blocks: blocks of rows for "facco"'s standard error; None: 24 (none for n > 5000), 0: none.
 
     Returns:
-        Estimate; standard error by delete-a-block ("facco") or value / sqrt(n) ("maximum_likelihood"). NaN with a
+        Estimate with the model's standard error (value / sqrt(n) for "maximum_likelihood", simulated for "facco"),
+        widened for rows that are each other's neighbours. NaN with a
         status for fewer than 3 distinct rows, infinite with a status where all ratios are 1.
 
     Raises:
@@ -53,7 +53,7 @@ def two_nn(features: ArrayLike, *, convention: str = "facco", keep: float = 0.9,
     Example:
         >>> plane = np.random.default_rng(0).uniform(size=(1500, 2)) @ np.ones((2, 7)) ** [[1], [2]] * np.arange(7)
         >>> square = np.hstack([np.random.default_rng(0).uniform(size=(1500, 2)), np.zeros((1500, 5))])
-        >>> bool(abs(two_nn(square, blocks=0) - 2) < 0.2), bool(abs(two_nn(plane, blocks=0) - 1) < 0.1)
+        >>> bool(abs(two_nn(square) - 2) < 0.2), bool(abs(two_nn(plane) - 1) < 0.1)
         (True, True)
     """
     one_of(convention, CONVENTIONS, "convention")
@@ -64,26 +64,33 @@ def two_nn(features: ArrayLike, *, convention: str = "facco", keep: float = 0.9,
     if n < 3:
         return Estimate(float("nan"), how="plug_in", n=n, status=FEW)
 
-    def value(rows: np.ndarray) -> float:
-        near = _distances(x[rows], 2)
-        logs = np.sort(np.log(near[:, 1] / near[:, 0]))
-        if not logs.any():
-            return float("inf")
-        m = len(logs)
-        if convention == "maximum_likelihood":
-            return float((m - 1) / logs.sum())
-        used = max(2, int(m * keep)) if keep < 1 else m - 1  # the last ratio has F = 1
-        used = min(used, m - 1)
-        curve = -np.log1p(-np.arange(1, used + 1) / m)
-        return float(curve @ logs[:used] / (logs[:used] @ logs[:used])) if logs[:used].any() else float("inf")
-
-    point = value(np.arange(n))
-    if not np.isfinite(point):
-        return Estimate(point, how="plug_in", n=n, status="unbounded: first and second neighbours are equally far")
+    near, who = _neighbours(x, 2)
+    logs = np.log(near[:, 1] / near[:, 0])
+    if not logs.any():
+        return Estimate(float("inf"), how="plug_in", n=n, status="unbounded: first and second neighbours are equally far")
+    spread = neighbour_dependence(logs - logs.mean(), who)
     if convention == "maximum_likelihood":
-        return Estimate(point, stderr=point / float(np.sqrt(n)), how="plug_in", n=n)
-    stderr = rowwise(value, n, 0 if blocks is None and n > 5000 else blocks)
-    return Estimate(point, stderr=stderr, how="plug_in", n=n)
+        value = float((n - 1) / logs.sum())
+        return Estimate(value, stderr=value / float(np.sqrt(n)) * spread, how="plug_in", n=n)
+    value = float(_line(logs[None], keep)[0])
+    if not np.isfinite(value):
+        return Estimate(value, how="plug_in", n=n, status="unbounded: first and second neighbours are equally far")
+    # under the model ln(r2 / r1) is exponential, and the fit's relative error does not depend on the dimension
+    m = min(n, 1000)
+    simulated = _line(np.random.default_rng(0).exponential(size=(400, m)), keep)
+    relative = float(simulated.std() / simulated.mean()) * np.sqrt(m / n)
+    return Estimate(value, stderr=value * float(relative) * spread, how="plug_in", n=n)
+
+
+def _line(logs: Array, keep: float) -> Array:
+    """(r,) slopes through the origin of -ln(1 - F) on the sorted rows of logs (r, m), largest ones left out."""
+    logs = np.sort(logs, axis=1)
+    m = logs.shape[1]
+    used = min(max(2, int(m * keep)), m - 1)  # the last one has F = 1
+    curve = -np.log1p(-np.arange(1, used + 1) / m)
+    squares = (logs[:, :used] ** 2).sum(1)
+    with np.errstate(divide="ignore"):
+        return np.asarray((logs[:, :used] @ curve) / squares)
 
 
 def gride(features: ArrayLike, *, n1: int = 1, n2: int | None = None) -> Estimate:
@@ -97,9 +104,8 @@ def gride(features: ArrayLike, *, n1: int = 1, n2: int | None = None) -> Estimat
         n2: the farther one; None is 2 n1, at most n - 1.
 
     Returns:
-        Estimate with the standard error of the Fisher information, as if the rows' ratios were independent, widened
-        by sqrt(n2 - n1) for the neighbourhoods that rows share. NaN with a status for too few distinct rows, infinite
-        with a status where all ratios are 1.
+        Estimate with the standard error of the Fisher information, widened for the neighbours that
+        rows share. NaN with a status for too few distinct rows, infinite with a status where all ratios are 1.
 
     Raises:
         ValueError: if 1 <= n1 < n2 does not hold, or features are malformed.
@@ -117,7 +123,7 @@ def gride(features: ArrayLike, *, n1: int = 1, n2: int | None = None) -> Estimat
     x = _distinct(matrix(features))
     if len(x) <= far:
         return Estimate(float("nan"), how="plug_in", n=len(x), status=f"only {len(x)} distinct rows for neighbour {far}")
-    return _gride(_distances(x, far), n1, far)
+    return _gride(*_neighbours(x, far), n1, far)
 
 
 def dimension_scan(features: ArrayLike, *, largest: int = 64) -> list[Scale]:
@@ -145,8 +151,8 @@ def dimension_scan(features: ArrayLike, *, largest: int = 64) -> list[Scale]:
     scales = [2**i for i in range(largest.bit_length()) if 2**i <= largest and 2 ** (i + 1) < len(x)]
     if not scales:
         return []
-    near = _distances(x, 2 * scales[-1])
-    return [Scale(n1, float(near[:, 2 * n1 - 1].mean()), _gride(near, n1, 2 * n1)) for n1 in scales]
+    near, who = _neighbours(x, 2 * scales[-1])
+    return [Scale(n1, float(near[:, 2 * n1 - 1].mean()), _gride(near, who, n1, 2 * n1)) for n1 in scales]
 
 
 def _distinct(x: Array) -> Array:
@@ -155,16 +161,16 @@ def _distinct(x: Array) -> Array:
     return np.unique(x / size, axis=0) * size if size > 0 else x[:1]
 
 
-def _distances(x: Array, k: int) -> Array:
-    """(n, k) distances to the k nearest other rows."""
+def _neighbours(x: Array, k: int) -> tuple[Array, np.ndarray]:
+    """(n, k) distances to the k nearest other rows, and which they are."""
     from scipy.spatial import cKDTree  # here, because it costs import time
 
     unit = float(np.abs(x).max())
-    found, _ = cKDTree(x / unit).query(x / unit, k=k + 1)
-    return np.maximum(np.asarray(found)[:, 1:], np.finfo(float).tiny) * unit
+    found, who = cKDTree(x / unit).query(x / unit, k=k + 1)
+    return np.maximum(np.asarray(found)[:, 1:], np.finfo(float).tiny) * unit, np.asarray(who)[:, 1:]
 
 
-def _gride(near: Array, n1: int, n2: int) -> Estimate:
+def _gride(near: Array, who: np.ndarray, n1: int, n2: int) -> Estimate:
     """Golden section on the log likelihood, which has one interior maximum."""
     from scipy.special import gammaln  # here, because it costs import time
 
@@ -197,5 +203,8 @@ def _gride(near: Array, n1: int, n2: int) -> Estimate:
     d = float(np.exp(0.5 * (low + high)))
     h = 1e-3 * d
     information = -(likelihood(d + h) - 2 * likelihood(d) + likelihood(d - h)) / h**2
-    stderr = float(np.sqrt((n2 - n1) / information)) if information > 0 else None
+    score = -(n2 - 1) * logs + (order * logs / np.expm1(np.maximum(d * logs, 1e-12)) if order else 0.0)
+    score = score + order * logs
+    spread = neighbour_dependence(score - score.mean(), who[:, :n2])
+    stderr = spread / float(np.sqrt(information)) if information > 0 else None
     return Estimate(d, stderr=stderr, how="plug_in", n=n)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -158,14 +160,15 @@ def _published(features: ArrayLike | Statistics, labels: ArrayLike | None, targe
         codes, classes = class_codes(labels, n)
         columns = codes if classes.dtype.kind not in "iu" or classes.min() < 0 else classes[codes]  # absent classes count
         outputs = np.eye(int(columns.max()) + 1)[columns]
-    fit = _fixed_point if convention == "fixed_point" else _icml
+    fit = _fixed_point(x) if convention == "fixed_point" else _icml(x, 1e-5 if convention == "icml" else 0.0)
     with np.errstate(all="ignore"):
-        value = float(np.mean([fit(x, y, convention) for y in outputs.T]) if n else np.nan)
+        value = float(np.mean([fit(y) for y in outputs.T]))
     status = "ok" if np.isfinite(value) else f"convention {convention} divides by zero here"
     return Estimate(value if np.isfinite(value) else float("nan"), how="plug_in", n=n, status=status)
 
 
-def _fixed_point(x: Array, y: Array, convention: str) -> float:
+def _fixed_point(x: Array) -> Callable[[Array], float]:
+    """THUML's fixed-point iteration; the decomposition is shared by all columns."""
     n, d = x.shape
     if n > d:
         _, square, vh = np.linalg.svd(x.T @ x)
@@ -174,38 +177,46 @@ def _fixed_point(x: Array, y: Array, convention: str) -> float:
         s, u = s[:k], (x @ vh.T)[:, :k] / s[:k]
     else:
         u, s, _ = np.linalg.svd(x, full_matrices=False)
-    sigma, squared = s**2, (u.T @ y) ** 2
-    residual = y @ y - squared.sum()
-    alpha = beta = 1.0
-    m2 = r2 = 0.0
-    for _ in range(11):
-        t = alpha / beta
-        gamma = (sigma / (sigma + t)).sum()
-        m2 = (sigma * squared / (t + sigma) ** 2).sum()
-        r2 = (squared / (1 + sigma / t) ** 2).sum() + residual
-        alpha, beta = gamma / (m2 + 1e-5), (n - gamma) / (r2 + 1e-5)
-        if abs(alpha / beta - t) / t <= 1e-3:
-            break
-    return _evidence(n, d, alpha, beta, sigma, r2, m2)
+    sigma = s**2
+
+    def fit(y: Array) -> float:
+        squared = (u.T @ y) ** 2
+        residual = y @ y - squared.sum()
+        alpha = beta = 1.0
+        m2 = r2 = 0.0
+        for _ in range(11):
+            t = alpha / beta
+            gamma = (sigma / (sigma + t)).sum()
+            m2 = (sigma * squared / (t + sigma) ** 2).sum()
+            r2 = (squared / (1 + sigma / t) ** 2).sum() + residual
+            alpha, beta = gamma / (m2 + 1e-5), (n - gamma) / (r2 + 1e-5)
+            if abs(alpha / beta - t) / t <= 1e-3:
+                break
+        return _evidence(n, d, alpha, beta, sigma, r2, m2)
+
+    return fit
 
 
-def _icml(x: Array, y: Array, convention: str) -> float:
+def _icml(x: Array, eps: float) -> Callable[[Array], float]:
+    """The ICML iteration, with eps 1e-5 in THUML's code and 0 in tllib's."""
     n, d = x.shape
-    eps = 1e-5 if convention == "icml" else 0.0
     v, sigma, vh = np.linalg.svd(x.T @ x)
-    projected = vh @ (x.T @ y)
-    alpha = beta = np.float64(1.0)
-    m2: float = 0.0
-    r2: float = 0.0
-    for _ in range(11):
-        ratio = alpha / beta
-        gamma = (sigma / (sigma + ratio)).sum()
-        m = v @ (projected * beta / (alpha + beta * sigma))
-        m2, r2 = float(m @ m), float(((y - x @ m) ** 2).sum())
-        alpha, beta = gamma / np.float64(m2 + eps), (n - gamma) / np.float64(r2 + eps)
-        if abs(alpha / beta - ratio) / ratio < 0.01:
-            break
-    return _evidence(n, d, alpha, beta, sigma, r2 + eps, m2 + eps)
+
+    def fit(y: Array) -> float:
+        projected = vh @ (x.T @ y)
+        alpha = beta = np.float64(1.0)
+        m2 = r2 = 0.0
+        for _ in range(11):
+            ratio = alpha / beta
+            gamma = (sigma / (sigma + ratio)).sum()
+            m = v @ (projected * beta / (alpha + beta * sigma))
+            m2, r2 = float(m @ m), float(((y - x @ m) ** 2).sum())
+            alpha, beta = gamma / np.float64(m2 + eps), (n - gamma) / np.float64(r2 + eps)
+            if abs(alpha / beta - ratio) / ratio < 0.01:
+                break
+        return _evidence(n, d, alpha, beta, sigma, r2 + eps, m2 + eps)
+
+    return fit
 
 
 def _evidence(n: int, d: int, alpha: float, beta: float, sigma: Array, r2: float, m2: float) -> float:

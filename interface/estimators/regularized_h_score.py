@@ -52,16 +52,17 @@ def regularized_h_score(
     return scored(rows, lambda part: _value(part, convention))
 
 
-def ledoit_wolf_shrinkage(features: ArrayLike | Statistics) -> Estimate:
+def ledoit_wolf_shrinkage(features: ArrayLike | Statistics, *, blocks: int | None = None) -> Estimate:
     """Weight a in [0, 1] of the identity in the Ledoit-Wolf covariance; unitless.
 
     High: n is too small, or the covariance too close to spherical, to trust the sample covariance.
 
     Args:
         features: (n, d) features, or Statistics.
+        blocks: blocks of rows for the standard error; None: where cheap, 0: none.
 
     Returns:
-        Estimate without a standard error; 0 if no feature varies (status "no signal").
+        Estimate with a delete-a-block standard error; 0 if no feature varies (status "no signal").
 
     Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, section 3.
 
@@ -70,9 +71,12 @@ def ledoit_wolf_shrinkage(features: ArrayLike | Statistics) -> Estimate:
         >>> bool(ledoit_wolf_shrinkage(x) < 0.01 < ledoit_wolf_shrinkage(x[:20]) <= 1)
         True
     """
-    rows = sample(features, blocks=0)
-    shrinkage, variance, _ = _shrinkage(rows)
-    return Estimate(shrinkage, how="plug_in", n=rows.n, status="ok" if variance > 0 else "no signal")
+
+    def value(rows: Sample) -> tuple[float, str]:
+        shrinkage, variance, _ = _shrinkage(rows)
+        return shrinkage, "ok" if variance > 0 else "no signal"
+
+    return scored(sample(features, blocks=blocks, cost=1.0), value)
 
 
 def _shrinkage(rows: Sample) -> tuple[float, float, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -61,7 +63,7 @@ def _value(rows: Sample, eps: float, convention: str) -> tuple[float, str]:
         counts, scatters, total = _from_rows(rows)
     else:
         moments = rows.moments
-        counts, scatters, total = moments.class_counts(), list(moments.class_products()), moments.scatter()
+        counts, scatters, total = moments.class_counts(), moments.class_products(), moments.scatter()
     norm = float(np.trace(total))
     if norm <= 0:
         return 0.0, "no signal"
@@ -71,7 +73,7 @@ def _value(rows: Sample, eps: float, convention: str) -> tuple[float, str]:
     return _rate(total / scale, rows.n, eps) - float(weights @ rates), "ok"
 
 
-def _from_rows(rows: Sample) -> tuple[Array, list[Array], Array]:
+def _from_rows(rows: Sample) -> tuple[Array, Iterator[Array], Array]:
     """Class counts, each class's X_c'X_c or X_c X_c', whichever is smaller, and the same of all rows."""
     assert rows.x is not None
     assert rows.codes is not None
@@ -79,8 +81,7 @@ def _from_rows(rows: Sample) -> tuple[Array, list[Array], Array]:
     order = np.argsort(rows.codes, kind="stable")
     counts = np.bincount(rows.codes).astype(np.float64)
     parts = np.split(x[order], np.cumsum(counts).astype(int)[:-1])
-    wide = [part.T @ part if len(part) >= rows.d else None for part in parts]
-    scatters = [part @ part.T if square is None else square for part, square in zip(parts, wide, strict=True)]
+    scatters = (part.T @ part if len(part) >= rows.d else part @ part.T for part in parts)
     total = x.T @ x if rows.n >= rows.d else x @ x.T
     return counts, scatters, total
 

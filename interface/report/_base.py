@@ -70,10 +70,10 @@ def require(frame: pd.DataFrame, columns: Iterable[str], who: str) -> None:
 
 def one_unit(frame: pd.DataFrame, who: str) -> str | None:
     """The unit of the adaptation losses; nats and squared units are never pooled."""
-    units = frame["unit"].dropna().unique() if "unit" in frame else []
+    units = sorted({str(unit) for unit in frame["unit"].dropna()}) if "unit" in frame else []
     if len(units) > 1:
-        raise ValueError(f"{who}: the table mixes the units {', '.join(sorted(units))}; choose one source")
-    return str(units[0]) if len(units) else None
+        raise ValueError(f"{who}: the table mixes the units {', '.join(units)}; choose one source")
+    return units[0] if units else None
 
 
 def verdict_frame(verdicts: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +88,8 @@ def verdict_frame(verdicts: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
         detail = frame["detail"] if "detail" in frame else pd.Series("", index=frame.index)
         frame = frame.assign(detail=frame["needs"].where(frame["needs"].notna(), detail))
     frame = frame.reindex(columns=list(VERDICT_COLUMNS))
-    frame["name"] = frame["name"].str.replace("_", " ")  # claims are named as their files are
+    named_as_file = ~frame["name"].astype(str).str.contains(" ")
+    frame["name"] = frame["name"].mask(named_as_file, frame["name"].astype(str).str.replace("_", " "))
     numeric = ["estimate", "low", "high", "p", "p_holm", "n_clusters", "minimal_detectable_effect"]
     return frame.assign(**{name: pd.to_numeric(frame[name]) for name in numeric})
 

@@ -69,9 +69,10 @@ def numbers(
         values |= {name + key: value for key, value in _world(table[table["source"] == source]).items()}
         values |= {name + key: value for key, value in _brackets(table[table["source"] == source]).items() if name in SAMPLED}
         values[name + "Rows"] = _summary_rows(summary[summary["source"] == source])
-    confirmatory = records[records["role"].isin(["confirmation", "confirmatory"])].drop_duplicates("number").set_index("number")
+    confirmatory = records[records["role"].isin(["confirmation", "confirmatory"])].drop_duplicates("number")
+    claims = {int(verdict["number"]): verdict for _, verdict in confirmatory.iterrows()}
     for number, name in enumerate(CLAIMS, start=1):
-        values |= {f"Claim{name}{key}": value for key, value in _claim(confirmatory, number).items()}
+        values |= {f"Claim{name}{key}": value for key, value in _claim(claims.get(number)).items()}
     values["ReplicationRows"] = _replication_rows(records[records["role"] == "replication"])
     for name, (cell, quoted) in CELLS.items():
         row = summary[np.logical_and.reduce([summary[column] == part for column, part in zip(_base.CELL, cell, strict=True)])]
@@ -131,10 +132,9 @@ def _brackets(table: pd.DataFrame) -> dict[str, str]:
     return out
 
 
-def _claim(confirmatory: pd.DataFrame, number: int) -> dict[str, str]:
-    if number not in confirmatory.index:
+def _claim(verdict: pd.Series | None) -> dict[str, str]:
+    if verdict is None:
         return dict.fromkeys(("Outcome", "Estimate", "Clusters", "Adjusted"), MISSING)
-    verdict = confirmatory.loc[number]
     return {
         "Outcome": escape(_base.outcome_in_words(verdict)),
         "Estimate": _with_interval(verdict["estimate"], verdict["low"], verdict["high"]),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +15,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from interface.report import _base, _style
 
 WHO = "trajectories"
-LINES = ("-", "--", ":", "-.")
+LINES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
 @_style.styled
@@ -98,7 +100,7 @@ def _draw(panel: Axes, mine: pd.DataFrame, quantity: str, colours: dict, dashes:
     _style.trim(panel)
 
 
-def _time_axis(axes: Sequence, last: int) -> None:
+def _time_axis(axes: np.ndarray, last: int) -> None:
     ticks = [0, *(10**power for power in range(len(str(last))) if 10**power <= max(last, 1))]
     for panel in axes.ravel():
         panel.set_xscale("symlog", linthresh=1, linscale=0.5)

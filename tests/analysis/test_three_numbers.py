@@ -22,17 +22,18 @@ def test_a_line_gives_its_own_intercept_and_slope():
 
 
 def test_intervals_cover_the_planted_numbers():
-    rng, tables, covered = np.random.default_rng(1), 150, np.zeros(3)
+    rng, tables, covered = np.random.default_rng(1), 150, np.zeros(4)
     for _ in range(tables):
         table = cell(rng, intercept=0.3, slope=0.7, spread=0.04, between=0.1, instances=8)
         found = three_numbers(panel(table))
-        truths = (0.3 + 0.7 * found.x0, 0.7, 0.04)
-        means = (found.intercept, found.slope, found.spread_all.mean)
+        truths = (0.3 + 0.7 * found.x0, 0.7, 0.04, 0.04)
+        means = (found.intercept, found.slope, found.spread_all.mean, found.spread.mean)
         covered += [low <= truth <= high for truth, (low, high) in zip(truths, (m.interval() for m in means), strict=True)]
     limits = stats.binom.ppf([0.0005, 0.9995], tables, 0.95)
     assert (limits[0] <= covered[:2]).all() and (covered[:2] <= limits[1]).all()
-    # a variance over few runs is skewed, so that its t interval is short of its level; it must not be shorter than 88%
-    assert stats.binom.cdf(covered[2], tables, 0.88) > 0.001
+    # a variance over few runs is skewed, so that its t interval is short of its level, as its docstring says
+    assert stats.binom.cdf(covered[2], tables, 0.92) > 0.001
+    assert stats.binom.cdf(covered[3], tables, 0.83) > 0.001
 
 
 def test_spread_is_the_variance_between_runs_at_equal_x():

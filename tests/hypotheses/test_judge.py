@@ -78,7 +78,7 @@ def test_other_populations_replicate_at_the_plain_level(gaussian, glyphs):
     again = verdicts[8:]
     assert [(v.number, v.target) for v in again] == [(1, ""), (2, "inversion"), (2, "rotation"), (3, "")]
     assert all(v.role == "replication" and v.population == "Glyphs" and v.level == 0.05 and v.p_holm == v.p for v in again)
-    assert [v.outcome for v in again] == ["supported", "supported", "undecided", "untestable"] or again[2].outcome == "refuted"
+    assert [v.outcome for v in again] == ["supported", "supported", "refuted", "untestable"]
     assert "overlap" in again[3].needs
     np.testing.assert_allclose(
         [v.p_holm for v in verdicts[:8]], [v.p_holm for v in judge(gaussian)], err_msg="replications are no family"

@@ -23,7 +23,7 @@ def gaussian(pretext, encoder, *, n=2000, steps=(0, 40, 400), lr=3e-3, index=0, 
     return Pretraining(GaussianFactor(index=index), pretext, encoder, n, Adam(lr), steps, seed, views=pretext.n_views)
 
 
-def glyphs(pretext, *, steps=(0, 60), lr=3e-3, index=0, n=200):
+def glyphs(pretext, *, steps=(0, 60), lr=1e-3, index=0, n=200):
     return Pretraining(Glyphs(index=index), pretext, MLP(16, 4), n, Adam(lr), steps, views=4)
 
 

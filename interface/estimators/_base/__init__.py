@@ -1,5 +1,6 @@
 """What every estimator stands on: input checks, streaming sums, spectra and standard errors."""
 
+from interface.estimators._base.dependence import neighbour_dependence
 from interface.estimators._base.inputs import (
     Array,
     Codes,
@@ -43,6 +44,7 @@ __all__ = [
     "kept_rows",
     "log_expected",
     "matrix",
+    "neighbour_dependence",
     "numpy_of",
     "one_of",
     "paired",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -142,7 +143,7 @@ class Moments:
 
     def fourth(self) -> float:
         """Sum of |x - mean|^4."""
-        return self.about(self.mean).q4
+        return replace(self, products=None).about(self.mean).q4
 
     def present(self) -> np.ndarray:
         """Indices of the classes that have rows.
@@ -176,17 +177,18 @@ class Moments:
         counts = self.counts[present, None]
         return np.maximum(self.squares[present] / counts - (self.sums[present] / counts) ** 2, 0.0)
 
-    def class_products(self) -> Array:
-        """(C, d, d) sums of (x - mean)(x - mean)' over the rows of every class present, about the *overall* mean.
+    def class_products(self) -> Iterator[Array]:
+        """(d, d) sums of (x - mean)(x - mean)' over the rows of every class present, about the *overall* mean, one by one.
 
         Raises:
             ValueError: if the statistics were gathered without them.
         """
-        if self.products is None:
+        if self.products is None or self.sums is None or self.counts is None:
             raise ValueError("features lacks products by class; gather them by Statistics(class_products=True)")
-        moved = self.about(self.mean)
-        assert moved.products is not None
-        return moved.products[self.present()]
+        e = -self.shift
+        for c in self.present():
+            cross = np.outer(self.sums[c] + 0.5 * self.counts[c] * e, e)
+            yield self.products[c] + cross + cross.T
 
     def between(self) -> Array:
         """(d, d) scatter of the class means, weighted by class counts."""
