@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -60,6 +61,12 @@ class AnalyzeOptions:
     """column of the model size"""
     step: str | None = None
     """column of the training step"""
+    status: str | None = None
+    """column that says ok, converged or true where the adaptation result is at its minimum"""
+    draws: Literal["unknown", "independent", "shared"] = "unknown"
+    """whether the two losses were measured on the same draws"""
+    html: Path | None = None
+    """write a self-contained page with the numbers, the figure and the notes to this file"""
 
 
 def run_sweep(sweeps: Path) -> int:
@@ -102,16 +109,26 @@ def _guarded(program: str, command: Callable[[], int]) -> int:
 
 
 def _analyze(options: AnalyzeOptions) -> int:
-    import pandas as pd
+    from interface.analysis import analyze, read_user_file
 
-    from interface.analysis import analyze
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names need not fit the terminal's encoding
+    columns = {name: getattr(options, name) for name in (*_NUMBERS, *_NAMES, "adapt_is", "draws")}
+    numbers, names = ([columns[name] for name in roles if columns[name] is not None] for roles in (_NUMBERS, _NAMES))
+    result = analyze(read_user_file(options.table, names=names, numbers=numbers), **columns)
+    print(result)
+    if options.html is not None:
+        from interface.report import write_analysis_page
 
-    if not options.table.is_file():
-        raise ValueError(f"table is {options.table}; allowed: an existing CSV or Parquet file")
-    read = pd.read_parquet if options.table.suffix == ".parquet" else pd.read_csv
-    columns = {name: getattr(options, name) for name in ("pre", "adapt", "run", "adapt_is", "cluster", "family", "size", "step")}
-    print(analyze(read(options.table), **columns))
+        try:
+            print(f"page: {write_analysis_page(options.html, result, title=options.table.name)}")
+        except OSError as error:
+            raise ValueError(f"--html is {options.html}, which cannot be written: {error.strerror}") from None
     return 0
+
+
+_NUMBERS = ("pre", "adapt", "size", "step")
+_NAMES = ("run", "cluster", "family", "status")
 
 
 def _sweep(options: SweepOptions, sweeps: Path) -> int:

@@ -1,5 +1,10 @@
 """Statistics on the wide table: coordinates, slopes, the three numbers, verdicts in words; and `analyze` for a user's own table."""
 
+from interface.analysis._contrast import Contrast as Contrast
+from interface.analysis._least_squares import ClusteredFit as ClusteredFit
+from interface.analysis._least_squares import clustered_fit as clustered_fit
+from interface.analysis._notes import CATALOGUE as CATALOGUE
+from interface.analysis._link import LinkFit as LinkFit
 from interface.analysis._notes import Note as Note
 from interface.analysis._panels import SUPERVISED as SUPERVISED
 from interface.analysis._panels import Cell as Cell
@@ -11,13 +16,29 @@ from interface.analysis._panels import panels as panels
 from interface.analysis.analyze import Analysis as Analysis
 from interface.analysis.analyze import analyze as analyze
 from interface.analysis.branch import descending_branch as descending_branch
+from interface.analysis.cr2 import cr2 as cr2
 from interface.analysis.data_slope import DataSlope as DataSlope
 from interface.analysis.data_slope import data_slope as data_slope
+from interface.analysis.equivalence import Equivalence as Equivalence
+from interface.analysis.equivalence import equivalence as equivalence
+from interface.analysis.errors_in_variables import CorrectedSlope as CorrectedSlope
+from interface.analysis.errors_in_variables import errors_in_variables as errors_in_variables
+from interface.analysis.exponential_link import exponential_link as exponential_link
+from interface.analysis.exponential_link import plain_amplitude as plain_amplitude
+from interface.analysis.exponential_link import power_link as power_link
+from interface.analysis.mediation import Mediation as Mediation
+from interface.analysis.mediation import mediation as mediation
+from interface.analysis.mixed_effects import MixedFit as MixedFit
+from interface.analysis.mixed_effects import mixed_effects as mixed_effects
 from interface.analysis.multiplicity import benjamini_hochberg as benjamini_hochberg
 from interface.analysis.multiplicity import holm as holm
 from interface.analysis.multiplicity import holm_divisors as holm_divisors
+from interface.analysis.mundlak import WithinBetween as WithinBetween
+from interface.analysis.mundlak import within_between as within_between
 from interface.analysis.progress_slope import ProgressSlope as ProgressSlope
 from interface.analysis.progress_slope import progress_slope as progress_slope
+from interface.analysis.same_loss import SameLoss as SameLoss
+from interface.analysis.same_loss import same_loss as same_loss
 from interface.analysis.sufficiency import Sufficiency as Sufficiency
 from interface.analysis.sufficiency import sufficiency as sufficiency
 from interface.analysis.summary import summarize as summarize
@@ -26,8 +47,12 @@ from interface.analysis.three_numbers import ThreeNumbers as ThreeNumbers
 from interface.analysis.three_numbers import three_numbers as three_numbers
 from interface.analysis.ttest import ClusterMean as ClusterMean
 from interface.analysis.ttest import cluster_mean as cluster_mean
+from interface.analysis.two_way import two_way as two_way
 from interface.analysis.units import IN_DOMAIN as IN_DOMAIN
 from interface.analysis.units import coordinates as coordinates
+from interface.analysis.user_file import read_user_file as read_user_file
 from interface.analysis.verdict_words import SMALLEST_EFFECT as SMALLEST_EFFECT
 from interface.analysis.verdict_words import Words as Words
 from interface.analysis.verdict_words import verdict_words as verdict_words
+from interface.analysis.wild_bootstrap import WildBootstrap as WildBootstrap
+from interface.analysis.wild_bootstrap import wild_bootstrap as wild_bootstrap

@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from interface.analysis._least_squares import ClusteredFit, clustered_fit, jackknife_log_variance
+from interface.analysis._least_squares import ClusteredFit, clustered_fit
 from interface.analysis._notes import Note, note
 from interface.analysis._number import NAN, Number
-from interface.analysis._trajectories import CEILING, SHARE, Numbers, jackknife_limits
+from interface.analysis._trajectories import CEILING, SHARE, Numbers, spread_about
 from interface.analysis._user_table import UserTable
+
+NO_SCATTER = "the models lie on the line exactly; was one column computed from the other?"
+NEAR = 0.1  # of the observed range of the pretraining loss: a family that ends within it counts as having come as low
 
 
 def cross_section_numbers(table: UserTable) -> Numbers:
@@ -37,7 +40,7 @@ def cross_section_numbers(table: UserTable) -> Numbers:
     g = len(np.unique(clusters))
     unit = f"{table.names[1]} ({table.adapt_is})"
     per_unit = f"{unit} per unit of {table.names[0]}"
-    notes: list[Note] = [note(3), note(9), note(10), note(16)]
+    notes: list[Note] = [note(9), note(10), note(16)]
     ranges = [np.ptp(x), np.ptp(y)]
     within = mean = None
     if family is None:
@@ -47,7 +50,7 @@ def cross_section_numbers(table: UserTable) -> Numbers:
         mean = pd.Series(x).groupby(groups).transform("mean").to_numpy()
         within = x - mean
         several = (groups.map(groups.value_counts()) > 1).to_numpy()
-        inside = [float(pd.Series(v[several]).groupby(family[several]).agg(np.ptp).mean()) for v in (x, y)]
+        inside = [_range_inside(v[several], family[several]) for v in (x, y)]
         if np.ptp(within) <= 1e-12 * np.abs(x).max():
             notes.append(note(15))
             within = None
@@ -57,7 +60,8 @@ def cross_section_numbers(table: UserTable) -> Numbers:
     if g < 2:
         raise ValueError("the models lie in one cluster; at least 2 are needed (give no family, and each model is its own)")
 
-    control = [] if table.size is None else [np.log(table.size)]
+    logs = None if table.size is None else np.log(table.size)
+    control = [] if logs is None or np.ptp(logs) <= 1e-12 * max(1.0, np.abs(logs).max()) else [logs]  # one size is held equal as it is
     held = "" if table.size is None else ", at equal size"
     at_lowest = int(np.argmin(x))
     pooled_design = np.column_stack([np.ones(n), x, *control])
@@ -76,14 +80,29 @@ def cross_section_numbers(table: UserTable) -> Numbers:
             others.append(_number("between", fit, weights[2], per_unit, f"between families{held}", smallest))
         others.append(replace(pooled_slope, name="pooled"))
     intercept = _number("intercept", fit, design[at_lowest], unit, f"on the line at {table.names[0]} {x[at_lowest]:.4g}", None)
-    value, error = jackknife_log_variance(design, y, clusters)
-    low, high = jackknife_limits(value, error, g)
-    spread = Number("spread", value, value * error, low, high, g, f"squared {unit}", "about the line")
+    spread = spread_about(design, y, clusters, f"squared {unit}", "about the line")
+    if within is not None and family is not None:
+        notes += _extrapolated(x, family, f"{table.names[0]} {x[at_lowest]:.4g}")
     worst = int((y >= y.max() - effect).sum())
     if worst >= CEILING * n:
         notes.append(note(5, n=worst, of=n, start="the worst model"))
     notes += [] if table.size is not None else [note(17)]
-    return Numbers(slope, intercept, spread, tuple(others), effect, smallest, tuple(notes))
+    return Numbers(slope, intercept, spread, tuple(others), effect, smallest, float(x[at_lowest]), tuple(notes))
+
+
+def _range_inside(values: np.ndarray, family: np.ndarray) -> float:
+    """Mean over families of largest minus smallest."""
+    groups = pd.Series(values).groupby(family)
+    return float((groups.max() - groups.min()).mean())
+
+
+def _extrapolated(x: np.ndarray, family: np.ndarray, where: str) -> list[Note]:
+    """Note 20, if the median family ends more than a tenth of the observed range above the lowest loss."""
+    distance = (pd.Series(x).groupby(family).min() - x.min()) / np.ptp(x)
+    if not distance.median() > NEAR:
+        return []
+    median = f"{distance.median():.2f}"
+    return [note(20, n=int((distance > NEAR).sum()), of=len(distance), where=where, distance=median)]
 
 
 def _fit(design: np.ndarray, y: np.ndarray, clusters: np.ndarray, n: int) -> ClusteredFit:
@@ -95,5 +114,7 @@ def _fit(design: np.ndarray, y: np.ndarray, clusters: np.ndarray, n: int) -> Clu
 def _number(name: str, fit: ClusteredFit, weights: np.ndarray, unit: str, where: str, against: float | None) -> Number:
     estimate, error = fit.contrast(weights)
     half = fit.quantile() * error
-    p = NAN if against is None or error == 0 else float(2 * stats.t.sf(abs(estimate - against) / error, fit.n_clusters - 1))
-    return Number(name, estimate, error, estimate - half, estimate + half, fit.n_clusters, unit, where, p)
+    flat = error <= 1e-12 * abs(estimate)
+    p = NAN if against is None or flat else float(2 * stats.t.sf(abs(estimate - against) / error, fit.n_clusters - 1))
+    status = NO_SCATTER if flat else "ok"
+    return Number(name, estimate, error, estimate - half, estimate + half, fit.n_clusters, unit, where, p, status)

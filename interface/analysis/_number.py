@@ -21,7 +21,7 @@ class Number:
         unit: in words.
         where: at which pretraining loss, or over what.
         p: two-sided p at the smallest effect of interest, by t over clusters; nan where none is tested.
-        status: "ok", or why there is no number.
+        status: "ok", or why there is no number or no interval.
     """
 
     name: str
@@ -46,20 +46,20 @@ class Number:
         return self.low, self.high
 
     def __str__(self) -> str:
-        if self.status != "ok":
+        if self.estimate != self.estimate:
             return f"{self.name:<10} none: {self.status}"
         limits = "no interval" if self.low != self.low else f"[{self.low:.3g}, {self.high:.3g}]"
         p = "" if self.p != self.p else f"; p at the smallest effect {self.p:.2g}"
         where = f", {self.where}" if self.where else ""
-        return f"{self.name:<10} {self.estimate:.3g} {limits} over {self.n_clusters} clusters; {self.unit}{where}{p}"
+        status = "" if self.status == "ok" else f" ({self.status})"
+        return f"{self.name:<10} {self.estimate:.3g} {limits} over {self.n_clusters} clusters; {self.unit}{where}{p}{status}"
 
 
 def from_mean(name: str, mean: ClusterMean, unit: str, *, where: str = "", against: float | None = None) -> Number:
     """A mean over clusters as a line of the printout; `against` is the value that its p tests."""
     low, high = mean.interval()
     p = NAN if against is None or mean.status != "ok" else mean.p_value(against)
-    status = mean.status if not mean.n_clusters else "ok"
-    return Number(name, mean.estimate, mean.stderr, low, high, mean.n_clusters, unit, where, p, status)
+    return Number(name, mean.estimate, mean.stderr, low, high, mean.n_clusters, unit, where, p, mean.status)
 
 
 def absent(name: str, unit: str, status: str) -> Number:

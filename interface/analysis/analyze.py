@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from interface.analysis._cross_section import cross_section_numbers
+from interface.analysis._cross_section import NO_SCATTER, cross_section_numbers
 from interface.analysis._notes import Note, note
 from interface.analysis._number import Number
 from interface.analysis._trajectories import trajectory_numbers
-from interface.analysis._user_table import AdaptIs, read_user_table
+from interface.analysis._user_table import AdaptIs, Draws, UserTable, read_user_table, shown
+from interface.analysis.ttest import ALL_ALIKE
 from interface.analysis.verdict_words import Words, verdict_words
 
 ENOUGH = 6  # clusters below which a note is due
@@ -32,9 +33,12 @@ class Analysis:
         verdict: in words; by the progress slope, because no data slope is identified.
         claim_1: whether lower loss *causes* better transfer: what the table lacks to say.
         smallest_effect: smallest difference of y that counts: 5% of its mean range within runs (models: within families).
+        smallest_slope: the same for the slope.
+        intercept_at: pretraining loss at which the intercept is read (mean over clusters); nan where there is none.
         n_rows, n_runs, n_clusters: counts after what the notes leave out.
         cluster: what clusters: the unit of inference.
         notes: numbered doubts.
+        table: the two losses as they were used: in the order of run and step, accuracy turned into error.
     """
 
     kind: Literal["trajectories", "cross-section"]
@@ -45,11 +49,14 @@ class Analysis:
     verdict: Words
     claim_1: str
     smallest_effect: float
+    smallest_slope: float
+    intercept_at: float
     n_rows: int
     n_runs: int
     n_clusters: int
     cluster: str
     notes: tuple[Note, ...]
+    table: UserTable = field(repr=False, compare=False)
 
     @property
     def coefficients(self) -> pd.DataFrame:
@@ -83,6 +90,8 @@ def analyze(
     family: str | None = None,
     size: str | None = None,
     step: str | None = None,
+    status: str | None = None,
+    draws: Draws = "unknown",
 ) -> Analysis:
     """Intercept, slope and spread of a user's table, in its own units, with intervals over clusters and never over checkpoints.
 
@@ -99,6 +108,8 @@ def analyze(
         family: column of the model family; only used in cross-sections, where within and between families are told apart.
         size: column of the model size, never pooled over: strata along runs, held equal over models.
         step: column that orders the checkpoints of a run; default the order of the rows.
+        status: column that says "ok", "converged" or true where the adaptation result is at its minimum; other rows are counted.
+        draws: whether the two losses were measured on the same draws, or on independent ones.
 
     Raises:
         ValueError: one line that names the column and the fix, for whatever is wrong with the table.
@@ -111,19 +122,24 @@ def analyze(
         ('0.11', 'trajectories', 'sufficient up to an intercept', 'untestable')
     """
     table = read_user_table(
-        frame, pre=pre, adapt=adapt, run=run, adapt_is=adapt_is, cluster=cluster, family=family, size=size, step=step
-    )
+        frame, pre=pre, adapt=adapt, run=run, adapt_is=adapt_is, cluster=cluster, family=family, size=size, step=step,
+        status=status, draws=draws,
+    )  # fmt: skip
     rows = np.bincount(table.run)
     along = bool((rows > 1).any())
     numbers = trajectory_numbers(table) if along else cross_section_numbers(table)
     counts = rows[rows > 1] if along else rows
     kind: Literal["trajectories", "cross-section"] = "trajectories" if along else "cross-section"
-    n_clusters, by = numbers.slope.n_clusters, cluster or (family if family and not along else run)
+    n_clusters, by = numbers.slope.n_clusters, cluster if cluster is not None else run
+    if cluster is None and family is not None and not along:
+        by = family
     notes = [*table.notes, *numbers.notes]
     if n_clusters < ENOUGH:
         notes.append(note(1, n=n_clusters, kind=by, needed=ENOUGH))
     if by == run and along:
         notes.append(note(13))
+    if alike := [number.name for number in (numbers.slope, numbers.intercept, numbers.spread) if number.status in (ALL_ALIKE, NO_SCATTER)]:
+        notes.append(note(21, what=", ".join(alike)))
     words = verdict_words(
         numbers.slope,
         numbers.spread,
@@ -140,9 +156,12 @@ def analyze(
         verdict=words,
         claim_1=CLAIM_1,
         smallest_effect=numbers.smallest_effect,
+        smallest_slope=numbers.smallest_slope,
+        intercept_at=numbers.intercept_at,
         n_rows=int(counts.sum()),
         n_runs=len(counts),
         n_clusters=n_clusters,
-        cluster=by,
+        cluster=shown(by),
         notes=tuple(sorted(notes, key=lambda entry: entry.code)),
+        table=table,
     )

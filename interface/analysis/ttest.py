@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 ROUND_OFF = 1e-12  # relative: values that differ by less do not differ
+ALL_ALIKE = "all clusters have the same value; is the outcome constant?"
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,10 @@ def cluster_mean(values: ArrayLike, clusters: Sequence[object], *, reason: str =
     elif n == 1:
         status = "1 cluster, needs 2"
     elif stderr <= ROUND_OFF * np.abs(used).max():
-        status = "all clusters have the same value; is the outcome constant?"
+        status = ALL_ALIKE
     present = tuple(name for name, keep in zip(names, finite, strict=True) if keep)
-    return ClusterMean(
-        estimate, stderr, present, tuple(map(float, used)), tuple(name for name in names if name not in set(present)), status
-    )
+    missing = tuple(name for name, keep in zip(names, finite, strict=True) if not keep)
+    return ClusterMean(estimate, stderr, present, tuple(map(float, used)), missing, status)
 
 
 def detectable_noncentrality(n_clusters: int, *, level: float = 0.05, power: float = 0.8) -> float:

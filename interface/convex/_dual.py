@@ -80,8 +80,9 @@ def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: 
 
 
 def _within(step: Tensor, radius: float) -> Tensor:
-    """Steps (E, C, D) of norm at most `radius`: longer ones come of a singular Hessian, and their tilt would be round-off."""
-    return step * (radius / step.flatten(1).norm(dim=1).clamp_min(radius))[:, None, None]
+    """Steps (E, C, D) shortened to `radius`: longer ones come of a singular Hessian, and their tilt would be round-off."""
+    norm = step.flatten(1).norm(dim=1)[:, None, None]
+    return torch.where(norm.isfinite(), step * (radius / norm.clamp_min(radius)), 0.0)
 
 
 def _on_simplex(q: Tensor) -> Tensor:

@@ -124,8 +124,6 @@ def _fit(
 
     w = torch.zeros_like(moment) if start is None else white.inward(*start).nan_to_num(0.0, 0.0, 0.0)
     floor = -torch.special.xlogy(targets, targets).sum(2).mean(1).expand(problems)
-    if ridge > 0:
-        floor = floor - white.dropped / ridge  # what a penalised probe could gain at most from the directions left out
     found, value, lower = torch.zeros_like(w), torch.zeros_like(floor), floor.clone()
     found[..., -1] = -torch.inf
     frequency = moment[..., -1]
@@ -137,6 +135,8 @@ def _fit(
         inner, value[at], lower[at] = _solve(ordered, w[at].gather(1, rows), floor[at], tolerance, radius)
         found[at] = found[at].scatter(1, rows, inner)
 
+    if ridge > 0:  # what a penalised probe could gain at most from the directions left out
+        lower = floor.maximum(lower - white.dropped / ridge)
     far = (value - lower > tolerance) & (found.nan_to_num(neginf=0.0).flatten(1).norm(dim=1) > FAR * radius)
     vacuous = (far | _separated(problem.x, y, found, value)) & (ridge == 0)
     value = value.maximum(floor)  # a loss of 0 comes out as some -1e-14

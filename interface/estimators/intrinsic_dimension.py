@@ -51,9 +51,9 @@ def two_nn(features: ArrayLike, *, convention: str = "facco", keep: float = 0.9)
     Source: Facco et al., Scientific Reports 7, 2017; likelihood: Denti et al., Scientific Reports 12, 2022, eq. (5).
 
     Example:
-        >>> plane = np.random.default_rng(0).uniform(size=(1500, 2)) @ np.ones((2, 7)) ** [[1], [2]] * np.arange(7)
-        >>> square = np.hstack([np.random.default_rng(0).uniform(size=(1500, 2)), np.zeros((1500, 5))])
-        >>> bool(abs(two_nn(square) - 2) < 0.2), bool(abs(two_nn(plane) - 1) < 0.1)
+        >>> rng = np.random.default_rng(0)
+        >>> square, line = rng.uniform(size=(1500, 2)), rng.uniform(size=(1500, 1)) * np.arange(1, 8)
+        >>> bool(abs(two_nn(square) - 2) < 0.2), bool(abs(two_nn(line) - 1) < 0.1)
         (True, True)
     """
     one_of(convention, CONVENTIONS, "convention")

@@ -89,7 +89,7 @@ def n_leep(
         chosen = [np.sort(rng.permutation(n)[: n // 2]) for _ in range(count)]
         values = [_fit(x[half], codes[half], convention, components, seed)[0] for seed, half in enumerate(chosen)]
         # of one mixture; the mean over seeds has no larger error
-        stderr = float(np.std(values, ddof=1) * np.sqrt((n - n // 2) / (n // 2)))
+        stderr = float(np.std(values, ddof=1) * np.sqrt((n // 2) / (n - n // 2)))
     return Estimate(value, stderr=stderr, how="plug_in", n=n, status=status)
 
 

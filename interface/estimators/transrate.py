@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from interface.core import Estimate
-from interface.estimators._base import Array, Sample, Statistics, centre, one_of, positive, sample, scored
+from interface.estimators._base import Array, Moments, Sample, Statistics, centre, one_of, positive, sample, scored
 
 CONVENTIONS = ("weighted", "tllib", "secret_hammer")
 
@@ -59,38 +57,63 @@ def transrate(
 
 
 def _value(rows: Sample, eps: float, convention: str) -> tuple[float, str]:
-    if rows.x is not None:
-        counts, scatters, total = _from_rows(rows)
-    else:
-        moments = rows.moments
-        counts, scatters, total = moments.class_counts(), moments.class_products(), moments.scatter()
+    total, counts = _total(rows), _counts(rows)
     norm = float(np.trace(total))
     if norm <= 0:
         return 0.0, "no signal"
-    scale = norm if convention == "secret_hammer" else 1.0
-    rates = np.array([_rate(scatter / scale, n, eps) for scatter, n in zip(scatters, counts, strict=True)])
+    distortion = eps * (norm if convention == "secret_hammer" else 1.0)
+    by_rows = rows.x is not None
+    rates = _rates_of_rows(rows, counts, distortion) if by_rows else _rates_of_products(rows.moments, distortion)
     weights = np.full(len(counts), 1 / len(counts)) if convention == "tllib" else counts / rows.n
-    return _rate(total / scale, rows.n, eps) - float(weights @ rates), "ok"
+    return _rate(total / (rows.n * distortion)) - float(weights @ rates), "ok"
 
 
-def _from_rows(rows: Sample) -> tuple[Array, Iterator[Array], Array]:
-    """Class counts, each class's X_c'X_c or X_c X_c', whichever is smaller, and the same of all rows."""
+def _counts(rows: Sample) -> Array:
+    return rows.moments.class_counts() if rows.codes is None else np.bincount(rows.codes).astype(np.float64)
+
+
+def _total(rows: Sample) -> Array:
+    """Centred X'X or X X', whichever is smaller: their determinants agree."""
+    if rows.x is None:
+        return rows.moments.scatter()
+    x = centre(rows.x)
+    return x.T @ x if rows.n >= rows.d else x @ x.T
+
+
+def _rates_of_rows(rows: Sample, counts: Array, distortion: float) -> Array:
     assert rows.x is not None
     assert rows.codes is not None
-    x = centre(rows.x)
     order = np.argsort(rows.codes, kind="stable")
-    counts = np.bincount(rows.codes).astype(np.float64)
-    parts = np.split(x[order], np.cumsum(counts).astype(int)[:-1])
-    scatters = (part.T @ part if len(part) >= rows.d else part @ part.T for part in parts)
-    total = x.T @ x if rows.n >= rows.d else x @ x.T
-    return counts, scatters, total
+    parts = np.split(centre(rows.x)[order], np.cumsum(counts).astype(int)[:-1])
+    return np.array([_rate((z.T @ z if len(z) >= rows.d else z @ z.T) / (len(z) * distortion)) for z in parts])
 
 
-def _rate(scatter: Array, n: float, eps: float) -> float:
-    """1/2 ln|I + scatter / (n eps)|, by a Cholesky factor of a matrix that is at least the identity."""
-    inner = scatter / (n * eps)
+def _rates_of_products(moments: Moments, distortion: float) -> Array:
+    """From X_c'X_c about the pivot, moved to the mean by a rank-two update in one buffer."""
+    from scipy.linalg.blas import dsyr2  # here, because it costs import time
+
+    if moments.products is None or moments.sums is None or moments.counts is None:
+        raise ValueError("features lacks products by class; gather them by Statistics(class_products=True)")
+    rates = []
+    buffer = np.empty((moments.d, moments.d), order="F")
+    e = -moments.shift
+    for c in moments.present():
+        scale = 1 / (moments.counts[c] * distortion)
+        np.multiply(moments.products[c].T, scale, out=buffer)
+        rates.append(_rate(dsyr2(scale, moments.sums[c] + 0.5 * moments.counts[c] * e, e, a=buffer, lower=1, overwrite_a=1)))
+    return np.array(rates)
+
+
+def _rate(inner: Array) -> float:
+    """1/2 ln|I + inner|, by a Cholesky factor of the lower triangle; inner is overwritten."""
+    from scipy.linalg.lapack import dpotrf
+
+    inner = np.asfortranarray(inner)
     inner[np.diag_indices(len(inner))] += 1.0
-    try:
-        return float(np.log(np.diagonal(np.linalg.cholesky(inner))).sum())
-    except np.linalg.LinAlgError:  # beyond 1e16 the identity is lost beside rank-deficient scatters
-        return float(0.5 * np.log(np.maximum(np.linalg.eigvalsh(inner), 1.0)).sum())
+    diagonal = np.diagonal(inner).copy()
+    factor, failed = dpotrf(inner, lower=1, clean=0, overwrite_a=1)
+    if not failed:
+        return float(np.log(np.diagonal(factor)).sum())
+    # beyond 1e16 the identity is lost beside a rank-deficient matrix; the strict upper triangle is as it was
+    whole = np.triu(inner, 1)
+    return float(0.5 * np.log(np.maximum(np.linalg.eigvalsh(whole + whole.T + np.diag(diagonal)), 1.0)).sum())

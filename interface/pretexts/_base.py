@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from interface.core import Bracket, Estimate
+from interface.encoders import Linear
 from interface.populations import Examples
 from interface.theory.embedding import Embedding
 from interface.theory.moments import Moments
@@ -37,12 +39,20 @@ class Pretext(ABC):
     unit: ClassVar[str] = "squared"
     needs_labels: ClassVar[bool] = False
     n_evaluation: ClassVar[int] = 4000  # independent examples in each half of a sampled evaluation
-    closed_form: ClassVar[bool] = False  # whether `exact` is known where the encoder's moments are
-    profile_class_differs: ClassVar[bool] = False  # the training head lies outside the class over which the loss is profiled
 
     @property
     def name(self) -> str:
         return type(self).__name__
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether `exact` is known where the encoder's moments are."""
+        return False
+
+    @property
+    def profile_class_differs(self) -> bool:
+        """Whether the training head lies outside the class over which the loss is profiled, so that the two are not ordered."""
+        return False
 
     def visible(self, input_dim: int) -> tuple[int, ...] | None:
         """Indices of the input that the encoder is ever given, in pretraining and after; None is all of them."""
@@ -115,6 +125,13 @@ def held_out_bracket(low: Tensor, high: Tensor, gap: Tensor | np.ndarray, status
     return [Bracket(a, b, gap=float(g)) for a, b, g in zip(lows, highs, gap, strict=True)]
 
 
+def decoder(features: int, hidden: int | None, outputs: int) -> nn.Module:
+    """Affine map from features to outputs, or one hidden ReLU layer before it."""
+    if hidden is None:
+        return Linear(features, outputs)
+    return nn.Sequential(OrderedDict(hidden=Linear(features, hidden), relu=nn.ReLU(), output=Linear(hidden, outputs)))
+
+
 RANK_CUT = 1e-10  # relative eigenvalue below which a direction of the features counts as absent
 
 
@@ -124,6 +141,19 @@ def symmetric_pinv(matrix: Tensor) -> Tensor:
     keep = eigenvalues > RANK_CUT * eigenvalues[..., -1:].clamp_min(torch.finfo(matrix.dtype).tiny)
     inverse = torch.where(keep, 1 / eigenvalues.where(keep, torch.ones_like(eigenvalues)), torch.zeros_like(eigenvalues))
     return (vectors * inverse.unsqueeze(-2)) @ vectors.mT
+
+
+def whitening(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (..., 1, k) and map (..., k, k) that make the covariance of features (..., n, k) the identity, in their dtype.
+
+    Directions without variance are mapped to 0.
+    """
+    mean = z.double().mean(-2, keepdim=True)
+    centred = z.double() - mean
+    eigenvalues, vectors = torch.linalg.eigh(centred.mT @ centred / z.shape[-2])
+    keep = eigenvalues > RANK_CUT * eigenvalues[..., -1:].clamp_min(torch.finfo(torch.float64).tiny)
+    roots = torch.where(keep, eigenvalues.where(keep, torch.ones_like(eigenvalues)).rsqrt(), torch.zeros_like(eigenvalues))
+    return mean.to(z.dtype), (vectors * roots.unsqueeze(-2)).to(z.dtype)
 
 
 def with_constant(z: Tensor) -> Tensor:

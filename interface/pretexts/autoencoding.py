@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
 
 from interface.core import Bracket
-from interface.encoders import Linear
 from interface.populations import Examples
-from interface.pretexts._base import Embed, ExactLoss, Pretext, linear_prediction_profile
+from interface.pretexts._base import Embed, ExactLoss, Pretext, decoder, linear_prediction_profile
 from interface.theory.embedding import Embedding
 from interface.theory.losses import autoencoding_floor, linear_prediction_loss
 from interface.theory.moments import Moments
@@ -25,19 +24,31 @@ class Reconstruction(NamedTuple):
 
 @dataclass(frozen=True)
 class Autoencoding(Pretext):
-    """Squared reconstruction error summed over the d entries, with an affine decoder; squared units of the input.
+    """Squared reconstruction error summed over the d entries; squared units of the input. Profiled over affine decoders.
+
+    Args:
+        hidden: width of the hidden layer of the decoder that pretraining uses; None is an affine decoder, which an MLP
+            encoder of little curvature follows slowly, but for which the loss in a Gaussian world is a closed form.
 
     Source: Baldi and Hornik, "Neural networks and principal component analysis", Neural Networks 1989: with a linear
     encoder of rank r the floor is the sum of the d - r smallest eigenvalues of the covariance.
     """
 
-    closed_form: ClassVar[bool] = True
+    hidden: int | None = None
+
+    @property
+    def closed_form(self) -> bool:
+        return self.hidden is None
+
+    @property
+    def profile_class_differs(self) -> bool:
+        return self.hidden is not None
 
     def view(self, examples: Examples, noise: Tensor | None) -> Reconstruction:
         return Reconstruction(examples.x[..., 0, :])
 
     def head(self, input_dim: int, features: int, n_classes: int | None) -> nn.Module:
-        return Linear(features, input_dim)
+        return decoder(features, self.hidden, input_dim)
 
     def loss(self, embed: Embed, head: Embed | None, views: Reconstruction) -> Tensor:
         assert head is not None

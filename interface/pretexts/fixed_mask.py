@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -33,7 +33,9 @@ class FixedMask(Pretext):
     Source: Lee, Lei, Saunshi, Zhuo, "Predicting what you already know helps", NeurIPS 2021, arXiv:2008.01064, section 3.
     """
 
-    closed_form: ClassVar[bool] = True
+    @property
+    def closed_form(self) -> bool:
+        return True
 
     def visible(self, input_dim: int) -> tuple[int, ...]:
         return tuple(range(0, input_dim, 2))

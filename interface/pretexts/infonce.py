@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -12,9 +11,8 @@ from torch import Tensor, nn
 
 from interface.convex import minimize
 from interface.core import Bracket
-from interface.encoders import Linear
 from interface.populations import Examples
-from interface.pretexts._base import RANK_CUT, Embed, Pretext, held_out_bracket
+from interface.pretexts._base import Embed, Pretext, decoder, held_out_bracket, whitening
 
 BATCH = 128  # the canonical evaluation: 127 in-batch negatives
 N_BATCHES = 24
@@ -49,7 +47,10 @@ class InfoNCE(Pretext):
     n_views: ClassVar[int] = 2
     unit: ClassVar[str] = "nats"
     n_evaluation: ClassVar[int] = BATCH * N_BATCHES
-    profile_class_differs: ClassVar[bool] = True
+
+    @property
+    def profile_class_differs(self) -> bool:
+        return True
 
     def __post_init__(self) -> None:
         if not self.temperature >= COLDEST:
@@ -59,9 +60,7 @@ class InfoNCE(Pretext):
         return Pairs(examples.x[..., 0, :], examples.x[..., 1, :])
 
     def head(self, input_dim: int, features: int, n_classes: int | None) -> nn.Module:
-        return nn.Sequential(
-            OrderedDict(hidden=Linear(features, features), relu=nn.ReLU(), output=Linear(features, self.projection))
-        )
+        return decoder(features, features, self.projection)
 
     def loss(self, embed: Embed, head: Embed | None, views: Pairs) -> Tensor:
         assert head is not None
@@ -83,7 +82,7 @@ class InfoNCE(Pretext):
     def profile(self, embed: Embed, fit: Pairs, test: Pairs) -> list[Bracket]:
         """Infimum over W of the loss with similarities z'W z+: convex, fitted by L-BFGS on the fit batches."""
         first, second = embed(fit.first), embed(fit.second)
-        mean, whiten = _whitening(first)
+        mean, whiten = whitening(first)
         a, b = (((z - mean) @ whiten).unflatten(-2, (-1, BATCH)) for z in (first, second))
         runs, features = len(a), a.shape[-1]
 
@@ -105,16 +104,6 @@ def _symmetric_cross_entropy(similarity: Tensor) -> Tensor:
     """(..., n, n) -> (..., n): mean of the two directions of picking the diagonal."""
     match = similarity.diagonal(dim1=-2, dim2=-1)
     return 0.5 * (similarity.logsumexp(-1) + similarity.logsumexp(-2)) - match
-
-
-def _whitening(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (r, 1, k) and map (r, k, k) that whiten the features; directions without variance are dropped."""
-    mean = z.double().mean(-2, keepdim=True)
-    centred = z.double() - mean
-    eigenvalues, vectors = torch.linalg.eigh(centred.mT @ centred / z.shape[-2])
-    keep = eigenvalues > RANK_CUT * eigenvalues[..., -1:]
-    roots = torch.where(keep, eigenvalues.where(keep, torch.ones_like(eigenvalues)).rsqrt(), torch.zeros_like(eigenvalues))
-    return mean.float(), (vectors * roots.unsqueeze(-2)).float()
 
 
 def _critic_loss(a: Tensor, b: Tensor, critic: Tensor) -> tuple[Tensor, Tensor]:

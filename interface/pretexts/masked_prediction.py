@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from interface.core import Bracket
-from interface.encoders import Linear
 from interface.populations import Examples
-from interface.pretexts._base import Embed, Pretext, held_out_bracket, symmetric_pinv, with_constant
+from interface.pretexts._base import Embed, Pretext, decoder, held_out_bracket, symmetric_pinv, whitening
 
 
 class Masked(NamedTuple):
@@ -31,13 +30,19 @@ class MaskedPrediction(Pretext):
 
     Args:
         rate: probability that an entry is hidden, in (0, 1).
+        hidden: width of the hidden layer of the decoder that pretraining uses; None is an affine decoder.
     """
 
     rate: float = 0.5
+    hidden: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
             raise ValueError(f"MaskedPrediction: rate is {self.rate!r}; allowed: a number in (0, 1)")
+
+    @property
+    def profile_class_differs(self) -> bool:
+        return self.hidden is not None
 
     def noise(self, n: int, input_dim: int, generator: torch.Generator) -> Tensor:
         return (torch.rand(n, input_dim, generator=generator) < self.rate).float()
@@ -48,7 +53,7 @@ class MaskedPrediction(Pretext):
         return Masked(x * (1 - noise), noise, x)
 
     def head(self, input_dim: int, features: int, n_classes: int | None) -> nn.Module:
-        return Linear(features, input_dim)
+        return decoder(features, self.hidden, input_dim)
 
     def loss(self, embed: Embed, head: Embed | None, views: Masked) -> Tensor:
         assert head is not None
@@ -56,15 +61,31 @@ class MaskedPrediction(Pretext):
         return error.square().sum(-1) / self.rate
 
     def profile(self, embed: Embed, fit: Masked, test: Masked) -> list[Bracket]:
-        """Affine heads: one weighted least-squares problem for every entry, over the examples in which it is hidden."""
+        """Affine heads: one weighted least-squares problem for every entry, over the examples in which it is hidden.
+
+        In whitened coordinates these problems are well conditioned, so that their moments can be summed in float32.
+        """
         z_fit, z_test = embed(fit.visible), embed(test.visible)
+        mean, white = whitening(z_fit)
         low, high = [], []
-        for here, there in zip(z_fit, z_test, strict=True):  # one run at a time: d systems of (features + 1) unknowns each
-            a, b = with_constant(here), with_constant(there)
-            pairs = (a.unsqueeze(2) * a.unsqueeze(1)).flatten(1)
-            normal = (fit.hidden.double().mT @ pairs).unflatten(1, (a.shape[1], a.shape[1]))
-            right = (fit.hidden * fit.target).double().mT @ a
-            weight = (symmetric_pinv(normal) @ right.unsqueeze(-1)).squeeze(-1)  # (d, features + 1)
-            low.append(((a @ weight.mT - fit.target) * fit.hidden).square().sum(-1) / self.rate)
-            high.append(((b @ weight.mT - test.target) * test.hidden).square().sum(-1) / self.rate)
+        for here, there in zip((z_fit - mean) @ white, (z_test - mean) @ white, strict=True):  # a run at a time
+            a, b = (torch.cat([z, torch.ones_like(z[:, :1])], dim=1) for z in (here, there))
+            weight = self._heads(a, fit)
+            low.append(self._losses(a, weight, fit))
+            high.append(self._losses(b, weight, test))
         return held_out_bracket(torch.stack(low), torch.stack(high), np.zeros(len(low)))
+
+    def _heads(self, a: Tensor, fit: Masked) -> Tensor:
+        """Least-squares heads (d, k) of features with a constant (n, k)."""
+        rows, columns = torch.triu_indices(a.shape[1], a.shape[1])
+        moments = (fit.hidden.mT @ (a[:, rows] * a[:, columns])).double()
+        normal = moments.new_zeros(len(moments), a.shape[1], a.shape[1])
+        normal[:, rows, columns] = normal[:, columns, rows] = moments
+        right = ((fit.hidden * fit.target).mT @ a).double()
+        factor, failed = torch.linalg.cholesky_ex(normal)
+        if not failed.any():
+            return torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1).float()
+        return (symmetric_pinv(normal) @ right.unsqueeze(-1)).squeeze(-1).float()  # directions without variance were dropped
+
+    def _losses(self, a: Tensor, weight: Tensor, views: Masked) -> Tensor:
+        return ((a @ weight.mT - views.target) * views.hidden).square().sum(-1) / self.rate

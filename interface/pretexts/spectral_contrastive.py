@@ -37,7 +37,10 @@ class SpectralContrastive(Pretext):
 
     n_views: ClassVar[int] = 2
     unit: ClassVar[str] = "unitless"
-    closed_form: ClassVar[bool] = True
+
+    @property
+    def closed_form(self) -> bool:
+        return True
 
     def view(self, examples: Examples, noise: Tensor | None) -> Pairs:
         return Pairs(examples.x[..., 0, :], examples.x[..., 1, :])

@@ -2,6 +2,7 @@
 
 from interface.report._style import save
 from interface.report.adapt_against_pre import adapt_against_pre, band_of
+from interface.report.analysis_page import analysis_figure, analysis_page, write_analysis_page
 from interface.report.numbers import numbers, write_numbers
 from interface.report.page import page, write_page
 from interface.report.trajectories import trajectories
@@ -9,6 +10,8 @@ from interface.report.verdicts import numbers_by_cell, verdicts
 
 __all__ = [
     "adapt_against_pre",
+    "analysis_figure",
+    "analysis_page",
     "band_of",
     "numbers",
     "numbers_by_cell",
@@ -16,6 +19,7 @@ __all__ = [
     "save",
     "trajectories",
     "verdicts",
+    "write_analysis_page",
     "write_numbers",
     "write_page",
 ]

@@ -57,6 +57,12 @@ def shift_names(frame: pd.DataFrame) -> pd.DataFrame:
     return present.assign(name=names).drop(columns="position").reset_index(drop=True)
 
 
+def without_vacuous(frame: pd.DataFrame, *quantities: str) -> pd.DataFrame:
+    """The frame with point values removed whose bracket is vacuous: their midpoint says nothing, their ends stay."""
+    vacuous = {q: frame[f"{q}_status"] == "vacuous_lower" for q in quantities if f"{q}_status" in frame}
+    return frame.assign(**{q: frame[q].mask(where) for q, where in vacuous.items()})
+
+
 def require(frame: pd.DataFrame, columns: Iterable[str], who: str) -> None:
     """Raises:
     ValueError: naming the columns that the frame lacks, or that it is empty.

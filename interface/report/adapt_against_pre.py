@@ -35,7 +35,8 @@ def adapt_against_pre(
     """Scatter of y on x, one mark a run and step, colour and marker by shift, one panel a pretext (columns) and encoder (rows).
 
     Label directions (replicates) of one shift are averaged within a checkpoint. Thin vertical lines are the brackets
-    y_low to y_high. Raw losses of different instances have no common scale: look at one instance, or at normalised x and y.
+    y_low to y_high; a vacuous bracket has no mark, because its midpoint says nothing. Raw losses of different instances have
+    no common scale: look at one instance, or at normalised x and y.
 
     Args:
         table: wide frame of one source (or of sources in one unit; then sources are rows too).
@@ -108,7 +109,8 @@ def band_of(table: pd.DataFrame, *, x: str = "l_pre_excess") -> pd.DataFrame | N
 def _points(table: pd.DataFrame, x: str, y: str, instances: Sequence[str] | None, shifts: Sequence[str] | None) -> pd.DataFrame:
     identity = ["source", "instance", "run", "step", "pretext", "encoder", "shift", "strength"]
     _base.require(table, [*identity, x, y], WHO)
-    keep = table[x].notna() & table[y].notna()
+    table = _base.without_vacuous(table, x, y)
+    keep = table[x].notna() & table[[name for name in (y, f"{y}_high") if name in table]].notna().any(axis=1)
     for column, chosen in (("instance", instances), ("shift", shifts)):
         if chosen is not None:
             keep &= table[column].isin(list(chosen))

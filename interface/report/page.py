@@ -22,6 +22,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bo
 table { border-collapse: collapse; font-size: 13px; } th, td { padding: .25rem .7rem; text-align: left; vertical-align: top; }
 thead th { border-bottom: 1px solid #555; } tbody tr:nth-child(even) { background: #f6f6f6; }
 .scroll { overflow-x: auto; } figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; } figcaption { color: #555; }
+h1 + p { font-size: 1.15rem; font-weight: 600; }
 .supported { color: #0072b2; } .refuted { color: #b35900; } .undecided, .untestable { color: #666; }
 """
 
@@ -29,6 +30,8 @@ thead th { border-bottom: 1px solid #555; } tbody tr:nth-child(even) { backgroun
 def page(
     *,
     title: str,
+    answer: Sequence[str] = (),
+    table: pd.DataFrame | None = None,
     verdicts: Sequence[Any] | pd.DataFrame | None = None,
     summary: pd.DataFrame | None = None,
     figures: Mapping[str, Figure] | None = None,
@@ -39,13 +42,18 @@ def page(
 
     Args:
         title: heading of the page.
+        answer: paragraphs below it; the first stands out.
+        table: numbers as texts, shown as they are.
         verdicts: verdict records, or a frame of their fields.
         summary: one row per source, pretext, encoder, shift and strength, as for `numbers`.
         figures: caption -> figure.
         notes: what is doubtful about the study, one line each.
         places: what -> where it lies (table, figures, command).
     """
-    parts = [f"<h1>{escape(title)}</h1>"]
+    parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(text)}</p>" for text in answer)]
+    if table is not None and len(table):
+        cells = [[escape(str(value)) for value in row] for row in table.itertuples(index=False)]
+        parts += ["<h2>Numbers</h2>", _html_table(list(table.columns), cells)]
     if verdicts is not None and len(verdicts):
         parts += ["<h2>Verdicts</h2>", _verdict_table(_base.verdict_frame(verdicts))]
     if summary is not None and len(summary):
@@ -78,10 +86,10 @@ def inline_svg(figure: Figure, prefix: str) -> str:
     """The figure as an SVG element whose ids start with `prefix`, so that several fit on one page."""
     buffer = io.StringIO()
     with _style.house(), mpl.rc_context({"svg.hashsalt": prefix}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg")
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]  # without the XML declaration and the address of a DTD
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)  # the date
     return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
 
 

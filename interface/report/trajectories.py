@@ -32,7 +32,8 @@ def trajectories(
     """x (first row) and y (one row a shift, at its full strength) against the step, one column a pretext; one line a run.
 
     Colour is n_unlabelled, light to dark; the line style is the learning rate. The shade around y is its bracket, where the
-    table has y_low and y_high. Steps are logarithmic above 1, with step 0 kept. Replicates are averaged.
+    table has y_low and y_high; where that is vacuous the line has a gap. Steps are logarithmic above 1, with step 0 kept.
+    Replicates are averaged.
 
     Args:
         table: wide frame of one source.
@@ -55,6 +56,7 @@ def trajectories(
     _base.require(table, (), WHO)
     table = table[table["strength"] == table.groupby("shift")["strength"].transform("max")]
     unit = _base.one_unit(table, WHO)
+    table = _base.without_vacuous(table, x, y)
     columns = [x, y, *(name for name in (f"{y}_low", f"{y}_high") if name in table)]
     means = table.groupby(["pretext", "shift", "lr", "n_unlabelled", "run", "step"])[columns].mean().reset_index()
 

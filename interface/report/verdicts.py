@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,7 @@ def numbers_by_cell(
         _lines(panel, smallest_effect if number in ("data_slope", "progress_slope") else None)
         panel.set_xlabel(_base.label(number))
         panel.tick_params(axis="y", length=0)
+        panel.locator_params(axis="x", nbins=3)
     axes[0].set_yticks(places, rows)
     axes[0].set_ylim(places[-1] - 0.8, 1.6)
     for _, group in summary.groupby(groups):
@@ -115,26 +116,19 @@ def numbers_by_cell(
         text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0})
         text.set_in_layout(False)  # it runs across the panels
     if "words" in summary:
-        _beside(axes[-1], places, [shorten(str(words), 32, placeholder=" …") for words in summary["words"].fillna("n/a")])
+        _beside(axes[-1], places, [textwrap.shorten(str(words), 38, placeholder=" …") for words in summary["words"].fillna("n/a")])
     return figure
 
 
 def _beside_claim(verdict: pd.Series) -> str:
-    clusters = f" (G = {verdict['n_clusters']:g})" if np.isfinite(verdict["n_clusters"]) else ""
-    return f"{_base.where_in_words(verdict)}{clusters}\n{wrap(_base.outcome_in_words(verdict), 30)}"
+    clusters = f" (G = {verdict['n_clusters']:g})" if verdict["n_clusters"] > 0 else ""
+    return f"{_base.where_in_words(verdict)}{clusters}\n{wrap(_base.outcome_in_words(verdict), 34, lines=3)}"
 
 
-def wrap(text: str, width: int) -> str:
-    """The text broken at spaces into at most two lines of about `width` characters; a longer one ends in an ellipsis."""
-    lines = [""]
-    for word in str(text).split():
-        if len(lines[-1]) + len(word) + 1 > width and lines[-1]:
-            if len(lines) == 2:
-                lines[-1] += " …"
-                break
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
+def wrap(text: str, width: int, lines: int = 2) -> str:
+    """The text broken at spaces into at most so many lines of about `width` characters; a longer one ends in an ellipsis."""
+    broken = textwrap.wrap(str(text), width)
+    return "\n".join(broken if len(broken) <= lines else [*broken[: lines - 1], f"{broken[lines - 1]} …"])
 
 
 def _interval(panel: Axes, place: float, value: float, low: float, high: float, colour: Any, marker: str) -> None:

@@ -12,8 +12,7 @@ def softmax_objective(x, targets, weight, intercept, ridge=0.0):
 
 def softmax_minimum(x, targets, ridge=0.0):
     """Least mean cross-entropy (+ ridge / 2 |W|²) of an affine softmax, to about 1e-13."""
-    n, d = x.shape
-    k = targets.shape[1]
+    n, k = targets.shape
     mean, (_, spread, basis) = x.mean(0), np.linalg.svd(x - x.mean(0), full_matrices=False)
     basis = basis[spread > 1e-7 * spread.max()].T  # coordinates of unit variance; the penalty follows them
     scale = spread[: basis.shape[1]] / np.sqrt(n)

@@ -31,6 +31,16 @@ def test_the_bracket_is_the_vertical_line_through_its_mark(glyphs):
     np.testing.assert_allclose(ends[:, 1], here[["l_pre_profiled", "l_adapt_high"]])
 
 
+def test_a_vacuous_bracket_keeps_its_line_and_loses_its_mark(glyphs):
+    one = glyphs[(glyphs["instance"] == "Glyphs-0") & (glyphs["shift"] == "none") & (glyphs["pretext"] == "InfoNCE")]
+    vacuous = one["step"] == 2700
+    panel = adapt_against_pre(one.assign(l_adapt_status=one["l_adapt_status"].mask(vacuous, "vacuous_lower"))).axes[0]
+    (lines,) = [c for c in panel.collections if isinstance(c, LineCollection)]
+    assert len(lines.get_segments()) == len(one)
+    shown = np.ma.masked_invalid(marks(panel)[0])
+    assert shown[~shown.mask.any(axis=1)].shape == (int((~vacuous).sum()), 2)
+
+
 def test_an_exact_loss_has_no_bracket_and_paths_join_a_run_in_time(gaussian):
     one = gaussian[(gaussian["instance"] == "GaussianFactor-0") & (gaussian["shift"] == "none")]
     assert not any(isinstance(c, LineCollection) for c in adapt_against_pre(one).axes[0].collections)

@@ -16,6 +16,13 @@ def test_one_line_a_run_in_the_order_of_time(glyphs):
         np.testing.assert_allclose(np.concatenate(lines), wanted[["step", quantity]])
 
 
+def test_a_line_has_a_gap_where_the_bracket_is_vacuous(glyphs):
+    vacuous = (glyphs["step"] == 2700) & (glyphs["shift"] == "none")
+    figure = trajectories(glyphs.assign(l_adapt_status=glyphs["l_adapt_status"].mask(vacuous, "vacuous_lower")))
+    assert all(np.isnan(line.get_ydata()).tolist() == [False, False, True] for line in figure.axes[2].lines)
+    assert not any(np.isnan(line.get_ydata()).any() for line in figure.axes[0].lines)
+
+
 def test_step_0_is_on_the_axis(glyphs):
     panel = trajectories(glyphs).axes[0]
     assert panel.get_xlim()[0] == 0

@@ -52,7 +52,7 @@ def test_names_outcomes_and_instances_are_written_beside_it():
     assert [text.get_text() for text in panel.texts] == [
         "GaussianFactor (G = 12)\nsupported, null",
         "GaussianFactor (G = 12)\nundecided (detectable: 0.20)",
-        "GaussianFactor (G = 0)\nuntestable: needs fine_tuning\nrows",
+        "GaussianFactor\nuntestable: needs fine_tuning rows",
         "Glyphs, inversion (G = 6)\nrefuted",
     ]
 
@@ -98,6 +98,7 @@ def test_the_summary_s_own_column_of_words_is_understood(summary):
 def test_long_text_is_broken_or_cut_but_never_lost_silently():
     assert wrap("one two three", 7) == "one two\nthree"
     assert wrap("aaaa bbbb cccc dddd", 4) == "aaaa\nbbbb …"
+    assert wrap("aaaa bbbb cccc dddd", 4, lines=4) == "aaaa\nbbbb\ncccc\ndddd"
 
 
 @pytest.mark.parametrize(

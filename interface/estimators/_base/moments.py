@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -176,19 +175,6 @@ class Moments:
         assert self.squares is not None
         counts = self.counts[present, None]
         return np.maximum(self.squares[present] / counts - (self.sums[present] / counts) ** 2, 0.0)
-
-    def class_products(self) -> Iterator[Array]:
-        """(d, d) sums of (x - mean)(x - mean)' over the rows of every class present, about the *overall* mean, one by one.
-
-        Raises:
-            ValueError: if the statistics were gathered without them.
-        """
-        if self.products is None or self.sums is None or self.counts is None:
-            raise ValueError("features lacks products by class; gather them by Statistics(class_products=True)")
-        e = -self.shift
-        for c in self.present():
-            cross = np.outer(self.sums[c] + 0.5 * self.counts[c] * e, e)
-            yield self.products[c] + cross + cross.T
 
     def between(self) -> Array:
         """(d, d) scatter of the class means, weighted by class counts."""

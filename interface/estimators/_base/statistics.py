@@ -144,19 +144,18 @@ class Statistics:
             part = self._chunk(rows[window], None if codes is None else codes[window], classes, None if t is None else t[window])
             total = part if total is None else total.plus(part)
         assert total is not None
-        if not np.isfinite(total.s2).all():
-            require_finite(numpy_of(rows, "features"), "features")
-            raise ValueError("features holds values so large that their squares overflow; rescale it first")
+        _require_finite_sums(total.s2, rows)
         return total
 
     def _sums_by_class(self, rows: Any, codes: np.ndarray, classes: np.ndarray, t: Array | None) -> Moments:
         """The same sums by one product a class: their total is X'X, so that it costs no second product."""
         order = np.argsort(codes, kind="stable")
         counts = np.bincount(codes, minlength=len(classes)).astype(np.float64)
-        total: Moments | None = None
-        products = np.zeros((len(classes), rows.shape[1], rows.shape[1]))
-        sums, squares = np.zeros((len(classes), rows.shape[1])), np.zeros((len(classes), rows.shape[1]))
-        step = max(256, CHUNK // rows.shape[1])
+        width = rows.shape[1]
+        products = np.zeros((len(classes), width, width))
+        sums, v3, q4 = np.zeros((len(classes), width)), np.zeros(width), 0.0
+        targets: tuple[Array, Array, Array] | None = None
+        step = max(256, CHUNK // width)
         edges = np.concatenate([[0], np.cumsum(counts)]).astype(int)
         for c in range(len(classes)):
             for start in range(edges[c], edges[c + 1], step):
@@ -164,15 +163,14 @@ class Statistics:
                 part = self._chunk(rows[index], None, None, None if t is None else t[index])
                 products[c] += part.s2
                 sums[c] += part.s1
-                squares[c] += np.diagonal(part.s2)
-                total = part if total is None else total.plus(part)
-        assert total is not None
-        if not np.isfinite(total.s2).all():
-            require_finite(numpy_of(rows, "features"), "features")
-            raise ValueError("features holds values so large that their squares overflow; rescale it first")
-        return Moments(
-            total.pivot, total.n, total.s1, total.s2, total.q4, total.v3, classes, counts, sums, squares, products, total.targets
-        )
+                v3, q4 = v3 + part.v3, q4 + part.q4
+                targets = _added(targets, part.targets)
+        s2 = products.sum(0)
+        _require_finite_sums(s2, rows)
+        squares = np.diagonal(products, axis1=1, axis2=2).copy()
+        assert self._pivot is not None
+        n = int(counts.sum())
+        return Moments(self._pivot, n, sums.sum(0), s2, q4, v3, classes, counts, sums, squares, products, targets)
 
     def _chunk(self, rows: Any, codes: np.ndarray | None, classes: np.ndarray | None, t: Array | None) -> Moments:
         assert self._pivot is not None
@@ -192,6 +190,18 @@ class Statistics:
             counts = np.bincount(codes, minlength=len(classes)).astype(np.float64)
             sums, squares = _by_class(a, codes, len(classes))
         return Moments(self._pivot, rows.shape[0], s1, s2, q4, v3, classes, counts, sums, squares, None, targets)
+
+
+def _require_finite_sums(s2: Array, rows: Any) -> None:
+    if not np.isfinite(s2).all():  # far cheaper than looking at every row, and as sure
+        require_finite(numpy_of(rows, "features"), "features")
+        raise ValueError("features holds values so large that their squares overflow; rescale it first")
+
+
+def _added(a: tuple[Array, Array, Array] | None, b: tuple[Array, Array, Array] | None) -> tuple[Array, Array, Array] | None:
+    if a is None or b is None:
+        return a or b
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 
 def _pivot(rows: Any) -> Array:

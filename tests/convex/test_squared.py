@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+import torch
+
+from interface.convex import fit_squared
+from interface.convex import squared as module
+from interface.convex._whitening import whiten
+
+
+def regression(n=60, d=4, outputs=1, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 3 * rng.normal(size=d)
+    return x, x @ rng.normal(size=(d, outputs)) + rng.normal(size=(n, outputs)) + 5
+
+
+def least_squares(x, y):
+    """Minimal mean squared errors (k,) with an intercept, by LAPACK's SVD on centred, scaled columns."""
+    centred = x - x.mean(0)
+    scale = np.sqrt((centred**2).sum(0))
+    centred = centred[:, scale > 0] / scale[scale > 0]
+    target = y - y.mean(0)
+    return np.mean((target - centred @ np.linalg.lstsq(centred, target, rcond=1e-9)[0]) ** 2, 0)
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e3, 1e5])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_value_is_the_minimum_and_the_proof_holds(condition, offset):
+    x, y = regression(outputs=3)
+    x = x * np.geomspace(1, condition, 4) + offset
+    fit, best = fit_squared(x, y), least_squares(x, y)
+    assert fit.status == ["ok"]
+    np.testing.assert_allclose(fit.value[0], best, rtol=1e-8)
+    assert (fit.lower[0].numpy() <= best + 1e-10).all() and (fit.gap >= 0).all()
+    direct = np.mean((x @ fit.weight[0].numpy().T + fit.intercept[0].numpy() - y) ** 2, 0)
+    np.testing.assert_allclose(direct, best, rtol=1e-5)  # with the offset, cancellation in x w
+
+
+@pytest.mark.parametrize("condition", [1e2, 3e4])
+def test_without_noise_the_coefficients_come_back(condition):
+    rng = np.random.default_rng(0)
+    left, right = np.linalg.qr(rng.normal(size=(60, 5)))[0], np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    x = left * np.geomspace(1, 1 / condition, 5) @ right
+    y = x @ np.arange(1, 6) - 2
+    fit = fit_squared(x, y)
+    assert float(fit.value) < 1e-22 * y.var()
+    np.testing.assert_allclose(fit.weight[0, 0], np.arange(1, 6), rtol=1e-7)
+
+
+def test_the_proof_holds_where_the_solution_is_poor(monkeypatch):
+    x, y = regression()
+
+    def crude(features):
+        white = whiten(features)
+        noise = torch.randn(white.x[:, :-1].shape, generator=torch.Generator().manual_seed(0)).double()
+        white.x[:, :-1] *= 1.1 + 0.05 * noise[..., :1]
+        return white
+
+    monkeypatch.setattr(module, "whiten", crude)
+    fit, best = fit_squared(x, y), float(least_squares(x, y)[0])
+    assert float(fit.lower) <= best < float(fit.value) - 1e-6
+    assert fit.status == ["not_converged"]
+
+
+def test_collinear_dead_and_constant_features_are_safe():
+    x, y = regression()
+    extended = np.column_stack([x, x[:, 0], x @ [1, 2, -1, 0.5], np.zeros(len(x)), np.full(len(x), 0.1)])
+    fit = fit_squared(extended, y)
+    np.testing.assert_allclose(fit.value, fit_squared(x, y).value, rtol=1e-9)
+    assert fit.status == ["ok"] and torch.isfinite(fit.weight).all()
+    alone = fit_squared(np.ones((len(x), 2)), y)
+    np.testing.assert_allclose(alone.value, [[y.var()]], rtol=1e-12)
+
+
+def test_a_batch_is_its_problems_one_by_one():
+    problems = [regression(seed=seed, outputs=2) for seed in range(5)]
+    x, y = np.stack([x for x, _ in problems]), np.stack([y for _, y in problems])
+    together = fit_squared(x, y)
+    for e in range(5):
+        np.testing.assert_allclose(together.value[e], least_squares(x[e], y[e]), rtol=1e-9)
+        np.testing.assert_allclose(fit_squared(x[e], y[e]).weight[0], together.weight[e], rtol=1e-7, atol=1e-10)
+    shared = fit_squared(x, y[0])
+    np.testing.assert_allclose(shared.value[3], least_squares(x[3], y[0]), rtol=1e-9)
+
+
+def test_one_output_may_be_a_vector_and_chunks_do_not_matter(monkeypatch):
+    x, y = regression()
+    x = np.stack([x, x**2, np.abs(x)])
+    whole = fit_squared(x, y[:, 0])
+    assert whole.value.shape == (3, 1) and whole.weight.shape == (3, 1, 4)
+    monkeypatch.setattr(module, "BUDGET", 1)
+    np.testing.assert_allclose(fit_squared(x, y[:, 0]).value, whole.value, rtol=1e-12)
+
+
+def test_as_many_coefficients_as_rows_say_nothing():
+    rng = np.random.default_rng(0)
+    fit = fit_squared(rng.normal(size=(2, 10, 9)), rng.normal(size=10))
+    assert fit.status == ["vacuous_lower"] * 2 and (fit.value < 1e-12).all()
+    assert fit_squared(rng.normal(size=(10, 8)), rng.normal(size=10)).status == ["ok"]
+
+
+def test_the_gap_is_in_the_targets_own_units():
+    x, y = regression()
+    large = fit_squared(x, 1e3 * y)
+    np.testing.assert_allclose(large.value, 1e6 * fit_squared(x, y).value, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_low_precision_features_are_solved_in_float64(dtype):
+    x, y = regression()
+    features = torch.tensor(x).to(dtype)
+    np.testing.assert_allclose(fit_squared(features, y).value[0], least_squares(features.double().numpy(), y), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("features", "targets", "options", "message"),
+    [
+        (np.empty((0, 2)), np.empty(0), {}, "features has shape"),
+        (np.ones((4, 2)), np.ones(3), {}, "targets has shape"),
+        (np.ones((4, 2)), np.array([1, 2, np.nan, 3]), {}, "targets hold"),
+        (np.array([[1.0, 2], [3, np.inf]]), np.ones(2), {}, "row 1"),
+        (np.ones((3, 4, 2)), np.ones((2, 4, 1)), {}, "numbers of problems differ"),
+        (np.ones((4, 2)), np.ones(4), {"tolerance": 0}, "tolerance"),
+    ],
+)
+def test_bad_input_is_named(features, targets, options, message):
+    with pytest.raises(ValueError, match=message):
+        fit_squared(features, targets, **options)
