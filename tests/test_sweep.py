@@ -30,6 +30,8 @@ def content(folder):
     """The table without its timings, in a fixed order."""
     frame = table.read(folder)
     frame = frame[~frame["quantity"].isin(WALL)]
+    words = frame.select_dtypes("category").columns
+    frame = frame.astype(dict.fromkeys(words, "str"))  # the order of categories is that in which they were met
     return frame.sort_values(["run", "step", "target", "quantity", "replicate"]).reset_index(drop=True)
 
 

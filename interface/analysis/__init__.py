@@ -26,6 +26,10 @@ from interface.analysis.errors_in_variables import errors_in_variables as errors
 from interface.analysis.exponential_link import exponential_link as exponential_link
 from interface.analysis.exponential_link import plain_amplitude as plain_amplitude
 from interface.analysis.exponential_link import power_link as power_link
+from interface.analysis.hinge import hinge as hinge
+from interface.analysis.isotonic import Monotonicity as Monotonicity
+from interface.analysis.isotonic import isotonic_link as isotonic_link
+from interface.analysis.isotonic import monotonicity as monotonicity
 from interface.analysis.mediation import Mediation as Mediation
 from interface.analysis.mediation import mediation as mediation
 from interface.analysis.mixed_effects import MixedFit as MixedFit
@@ -39,6 +43,8 @@ from interface.analysis.progress_slope import ProgressSlope as ProgressSlope
 from interface.analysis.progress_slope import progress_slope as progress_slope
 from interface.analysis.same_loss import SameLoss as SameLoss
 from interface.analysis.same_loss import same_loss as same_loss
+from interface.analysis.study_notes import study_notes as study_notes
+from interface.analysis.sigmoid_link import sigmoid_link as sigmoid_link
 from interface.analysis.sufficiency import Sufficiency as Sufficiency
 from interface.analysis.sufficiency import sufficiency as sufficiency
 from interface.analysis.summary import summarize as summarize

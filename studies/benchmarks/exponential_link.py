@@ -27,10 +27,10 @@ def jacobian(x: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
     return np.column_stack([np.ones_like(x), e, -b * x * e])
 
 
-def resampled_rows(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def resampled_rows(members: list[np.ndarray] | None, g: int, rng: np.random.Generator) -> np.ndarray:
     """Row numbers of one resample of clusters, from the same random numbers that ours draws."""
-    g = codes.max() + 1
-    return np.concatenate([ROWS[cluster] for cluster in rng.integers(0, g, size=g)])
+    drawn = rng.integers(0, g, size=g)
+    return drawn if members is None else np.concatenate([members[cluster] for cluster in drawn])
 
 
 def main() -> None:
@@ -48,8 +48,8 @@ def main() -> None:
     y = 0.9 - 1.5 * np.exp(-1.1 * x) + 0.02 * rng.normal(size=200)[run] + 0.05 * rng.normal(size=n)
     start = curve_fit(curve, x, y, p0=(1, -1, 1))[0]
     for name, codes in (("rows", np.arange(n)), ("runs", run)):
-        global ROWS
-        ROWS = np.split(np.argsort(codes, kind="stable"), np.flatnonzero(np.diff(np.sort(codes))) + 1)
+        g = int(codes.max()) + 1
+        members = None if g == n else [np.flatnonzero(codes == cluster) for cluster in range(g)]
         ratios, differences = [], []
         for repeat in range(options.repeats):
             begin = time.perf_counter()
@@ -57,7 +57,7 @@ def main() -> None:
             middle = time.perf_counter()
             draws, theirs = np.random.default_rng(repeat), []
             for _ in range(options.loop):
-                rows = resampled_rows(codes, draws)
+                rows = resampled_rows(members, g, draws)
                 theirs.append(curve_fit(curve, x[rows], y[rows], p0=start, jac=jacobian)[0])
             end = time.perf_counter()
             ratios.append((middle - begin) / ((end - middle) * options.resamples / options.loop))

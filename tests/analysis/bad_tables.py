@@ -172,4 +172,9 @@ def bad_table(seed):
             break  # a table without its columns is bad enough
         table = spoil(table, rng)
         used.append(spoil.__name__)
+    if rng.random() < 0.3:  # strange names that the user does mean
+        odd = dict(zip(COLUMNS, rng.permutation(np.array(UNICODE + SQL + NUMBERLIKE, dtype=object)), strict=False))
+        table = table.rename(columns=odd)
+        keywords = {role: value if role == "adapt_is" else odd.get(value, value) for role, value in keywords.items()}
+        used.append("odd column names")
     return table, keywords, used

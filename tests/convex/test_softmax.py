@@ -76,6 +76,14 @@ def test_soft_targets_reach_their_own_minimum(ridge):
     torch.testing.assert_close(hard.value, fit_softmax(x, y, ridge=ridge).value, rtol=0, atol=1e-9)
 
 
+def test_the_round_off_of_half_precision_probabilities_is_not_their_mass():
+    x, y = labelled()
+    half = torch.tensor(np.random.default_rng(1).dirichlet(np.ones(3), size=len(y))).half()
+    p = half.double().numpy()
+    p /= p.sum(1, keepdims=True)
+    assert float(fit_softmax(x, half).value) == pytest.approx(softmax_minimum(x, p), abs=1e-7)
+
+
 def test_lower_bounds_hold_on_many_random_problems():
     rng = np.random.default_rng(0)
     for seed in range(40):
