@@ -142,6 +142,11 @@ CATALOGUE: dict[int, Kind] = {
         "the rows were made by {n} versions of the measuring code ({names})",
         "measure again with one version",
     ),
+    24: Kind(
+        "bracket_statuses", "warning",
+        "{n} of {of} adaptation losses have a status of their own ({kinds})",
+        "vacuous_lower: more fit rows or fewer coefficients; crossed: the two sides agree within their noise",
+    ),
 }  # fmt: skip
 
 

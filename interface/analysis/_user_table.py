@@ -166,12 +166,12 @@ def read_user_table(
     )
 
 
-def shown(name: object) -> str:
-    """A name on one line of at most 60 characters, whatever it holds."""
+def shown(name: object, length: int = SHOWN) -> str:
+    """A name on one line of at most `length` characters, whatever it holds."""
     text = str(name)
     if not text.isprintable():
         text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def listed(names: Iterable[object]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -139,8 +140,8 @@ def _nearest(x: np.ndarray, run: np.ndarray, group: np.ndarray, tolerance: float
     order = np.lexsort((x, group))
     x, run, group = x[order], run[order], group[order]
     last = np.empty(len(x), dtype=np.int64)
-    edges = np.flatnonzero(np.diff(group, prepend=-1)) if len(group) else np.empty(0, dtype=np.int64)
-    for first, end in zip(edges, [*edges[1:], len(x)], strict=True):
+    edges = [*np.flatnonzero(np.diff(group, prepend=-1)), len(x)]
+    for first, end in pairwise(edges):
         last[first:end] = first + np.searchsorted(x[first:end], x[first:end] + tolerance, side="right")
     ahead = last - np.arange(len(x)) - 1
     if (total := int(ahead.sum())) > MOST_PAIRS:

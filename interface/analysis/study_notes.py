@@ -11,7 +11,7 @@ ENOUGH = 6  # instances below which a t interval over them is wide and rests on 
 
 
 def study_notes(frame: pd.DataFrame) -> tuple[Note, ...]:
-    """Few instances, one instance, unconverged probes, several versions of the measuring code; sorted by number.
+    """Few instances, one instance, unconverged probes, brackets to be read with care, several versions of the measuring code; sorted by number.
 
     Args:
         frame: wide table; source and instance are needed, l_adapt, l_adapt_status and code are used where they are there.
@@ -42,10 +42,12 @@ def _statuses(frame: pd.DataFrame) -> list[Note]:
         return []
     measured = frame.loc[frame["l_adapt"].notna(), "l_adapt_status"].fillna("ok")
     counts = measured[measured != "ok"].value_counts()
-    if not len(counts):
-        return []
-    kinds = ", ".join(f"{shown(status)} {count}" for status, count in counts.items())
-    return [note(18, n=int(counts.sum()), of=len(measured), kinds=kinds)]
+    notes = []
+    for code, part in ((18, counts[counts.index == "not_converged"]), (24, counts[counts.index != "not_converged"])):
+        if len(part):
+            kinds = ", ".join(f"{shown(status)} {count}" for status, count in part.items())
+            notes.append(note(code, n=int(part.sum()), of=len(measured), kinds=kinds))
+    return notes
 
 
 def _versions(frame: pd.DataFrame) -> list[Note]:

@@ -31,37 +31,38 @@ def read_user_file(path: str | Path, *, names: Iterable[str], numbers: Iterable[
     path, as_names = Path(path), list(names)
     wanted = list(dict.fromkeys([*as_names, *numbers]))
     if not path.is_file():
-        raise ValueError(f"table is {shown(path)}; allowed: an existing .csv, .tsv or .parquet file")
+        raise ValueError(f"table is {_shown(path)}; allowed: an existing .csv, .tsv or .parquet file")
     try:
         if path.suffix.lower() in PARQUET:
             return _parquet(path, wanted)
         return _text(path, wanted, as_names, SEPARATORS.get(path.suffix.lower(), ","))
     except UnicodeDecodeError as error:
-        raise ValueError(f"{shown(path)} is not text in UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise ValueError(f"{_shown(path)} is not text in UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
-        raise ValueError(f"{shown(path)} cannot be read: {error.strerror or shown(error)}") from None
+        raise ValueError(f"{_shown(path)} cannot be read: {error.strerror or shown(error)}") from None
     except (pd.errors.ParserError, csv.Error) as error:
-        raise ValueError(f"{shown(path)} is no regular table: {_one_line(error)}") from None
+        raise ValueError(f"{_shown(path)} is no regular table: {_one_line(error)}") from None
 
 
 def _text(path: Path, wanted: list[str], names: list[str], separator: str) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file, delimiter=separator), [])
     if not header:
-        raise ValueError(f"{shown(path)} is empty")
+        raise ValueError(f"{_shown(path)} is empty")
     others = [name for sign, name in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")) if sign in header[0]]
     if len(header) == 1 and others and not set(wanted) <= set(header):
-        raise ValueError(f"{shown(path)} has one column; is it separated by {others[0]}? allowed: commas (.csv) or tabs (.tsv)")
+        raise ValueError(f"{_shown(path)} has one column; is it separated by {others[0]}? allowed: commas (.csv) or tabs (.tsv)")
     _check(path, header, wanted)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would shift the columns
         try:
-            return pd.read_csv(
-                path, sep=separator, encoding="utf-8-sig", usecols=wanted, index_col=False, dtype={name: "str" for name in names},
+            table = pd.read_csv(
+                path, sep=separator, encoding="utf-8-sig", index_col=False, dtype={name: "str" for name in names},
                 keep_default_na=False, na_values={name: [""] if name in names else MISSING for name in wanted},
             )  # fmt: skip
+            return table[wanted]
         except pd.errors.ParserWarning as error:
-            raise ValueError(f"{shown(path)} is no regular table: {_one_line(error)}") from None
+            raise ValueError(f"{_shown(path)} is no regular table: {_one_line(error)}") from None
 
 
 def _parquet(path: Path, wanted: list[str]) -> pd.DataFrame:
@@ -73,14 +74,18 @@ def _parquet(path: Path, wanted: list[str]) -> pd.DataFrame:
             _check(path, file.schema_arrow.names, wanted)
             return file.read(columns=wanted).to_pandas()
     except pyarrow.ArrowException as error:
-        raise ValueError(f"{shown(path)} is no Parquet file: {_one_line(error)}") from None
+        raise ValueError(f"{_shown(path)} is no Parquet file: {_one_line(error)}") from None
 
 
 def _check(path: Path, header: list[str], wanted: list[str]) -> None:
     for column in wanted:
         if (times := header.count(column)) != 1:
             fault = "is not in" if not times else f"occurs {times} times in"
-            raise ValueError(f"column {column!r} {fault} {shown(path)}; it has {listed(header)}")
+            raise ValueError(f"column {column!r} {fault} {_shown(path)}; it has {listed(header)}")
+
+
+def _shown(path: Path) -> str:
+    return shown(path, length=400)
 
 
 def _one_line(error: object) -> str:

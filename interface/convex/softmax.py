@@ -34,8 +34,8 @@ class SoftmaxFit:
         gap: (E,) proven: value - gap is at most the infimum over all probes whose unpenalised coefficients, on features whitened
             on this sample, have norm at most `dual_radius` (without penalty: all coefficients; with it: intercepts only).
         status: one word a problem. "ok": gap <= tolerance. "vacuous_lower": the sample is separated by classes, or the minimiser
-            runs off (the gap is open at a norm of dual_radius / 2), and the lower bound is no more than the mean entropy of the
-            targets: 0 for integer labels. "not_converged": the gap stayed above the tolerance.
+            runs off (it is beyond dual_radius, or its gap is open at half of that), and the lower bound is no more than the mean
+            entropy of the targets: 0 for integer labels. "not_converged": the gap stayed above the tolerance.
         dual_radius: see gap.
     """
 
@@ -137,7 +137,8 @@ def _fit(
 
     if ridge > 0:  # what a penalised probe could gain at most from the directions left out
         lower = floor.maximum(lower - white.dropped / ridge)
-    far = (value - lower > tolerance) & (found.nan_to_num(neginf=0.0).flatten(1).norm(dim=1) > FAR * radius)
+    norm = found.nan_to_num(neginf=0.0).flatten(1).norm(dim=1)
+    far = (norm > radius) | ((norm > FAR * radius) & (value - lower > tolerance))
     vacuous = (far | _separated(problem.x, y, found, value)) & (ridge == 0)
     value = value.maximum(floor)  # a loss of 0 comes out as some -1e-14
     gap = (value - torch.where(vacuous, floor, lower)).clamp_min(0)

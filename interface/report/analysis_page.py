@@ -62,7 +62,7 @@ def analysis_page(analysis: Analysis, *, title: str) -> str:
         ],
         table=pd.DataFrame(rows, columns=head),
         figures={"Left: the rows of the table. Right: slopes with 95% intervals over clusters.": analysis_figure(analysis)},
-        notes=[f"{entry} To settle it: {entry.advice}." for entry in analysis.notes],
+        notes=[f"{entry}. To settle it: {entry.advice}." for entry in analysis.notes],
     )
 
 

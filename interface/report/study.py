@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from interface import report as parts
 from interface import table
-from interface.analysis import summarize
+from interface.analysis import study_notes, summarize
+from interface.core import SOLVED
 from interface.hypotheses import judge
 from interface.report import _base
 
@@ -55,8 +56,20 @@ def report(rows: pd.DataFrame, folder: str | Path, *, name: str) -> str:
     page = parts.write_page(
         folder / "report.html", title=f"Sweep {name}", verdicts=verdicts, summary=summary, figures=drawn, notes=notes, places=shown
     )
-    lines = [str(verdict) for verdict in verdicts]
+    lines = [*_solved(rows), *(str(verdict) for verdict in verdicts)]
     return "\n".join([*lines, *(f"{what}: {where}" for what, where in shown.items()), f"report: {page}"])
+
+
+def _solved(rows: pd.DataFrame) -> list[str]:
+    """The share of probes whose empirical problem is minimised to a proven gap, and what became of the others."""
+    gaps = rows[rows["quantity"] == "l_adapt_gap"]
+    if gaps.empty:
+        return []
+    solved = (gaps["value"] <= SOLVED).mean()
+    brackets = rows[(rows["quantity"] == "l_adapt") & (rows["how"] != "exact")]
+    words = brackets["status"].value_counts()
+    others = ", ".join(f"{count} {word}" for word, count in words.items() if word != "ok" and count)
+    return [f"probes solved to a proven gap of {SOLVED:g}: {solved:.2%} of {len(gaps)}" + (f" (brackets: {others})" if others else "")]
 
 
 def _figures(wide: pd.DataFrame, summary: pd.DataFrame) -> dict[str, tuple[str, Callable[[], Figure]]]:
@@ -79,15 +92,5 @@ def _figures(wide: pd.DataFrame, summary: pd.DataFrame) -> dict[str, tuple[str, 
 
 
 def _notes(wide: pd.DataFrame) -> list[str]:
-    """What a reader should doubt, counted."""
-    notes = []
-    codes = sorted(wide["code"].dropna().unique())
-    if len(codes) > 1:
-        notes.append(f"The rows were made by {len(codes)} versions of the measuring code ({', '.join(codes)}).")
-    measured = wide[wide["l_adapt_status"].notna()]
-    for status, count in measured["l_adapt_status"].value_counts().items():
-        if status != "ok":
-            notes.append(f"{count} of {len(measured)} adaptation losses have status {status}.")
-    few = wide.groupby("source")["instance"].nunique()
-    notes += [f"{source} has {count} instance(s), the unit of inference." for source, count in few.items() if count < 6]
-    return notes
+    """What a reader should doubt, numbered, with what would settle it."""
+    return [f"{entry}. To settle it: {entry.advice}." for entry in study_notes(wide)]

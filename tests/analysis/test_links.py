@@ -58,7 +58,7 @@ def test_a_line_hits_the_bound_and_says_so():
     x = np.linspace(1, 2, 80)
     fit = exponential_link(x, 3 * x, rng=np.random.default_rng(3), resamples=30)
     assert fit.status == "bound hit" and fit.unsettled == 1.0
-    np.testing.assert_allclose(fit.slope(1.2, 1.9), 3.0, rtol=1e-3)
+    np.testing.assert_allclose(fit.slope(1.2, 1.9), 3.0, rtol=2e-3)
 
 
 def test_the_asymptote_can_lie_on_either_side():

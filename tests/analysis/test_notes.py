@@ -121,8 +121,9 @@ def wide(instances=8, code="a", status="ok"):
 STUDY = {
     1: (wide(instances=3), wide()),
     13: (wide(instances=1), wide()),
-    18: (wide(status="not converged"), wide()),
+    18: (wide(status="not_converged"), wide()),
     23: (wide(code="b"), wide()),
+    24: (wide(status="vacuous_lower"), wide()),
 }
 
 

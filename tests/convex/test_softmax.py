@@ -193,6 +193,12 @@ def test_a_separated_sample_has_a_vacuous_lower_side():
     assert fit_softmax(np.column_stack([x, 10 * one_hot(y, 3)]), y, ridge=0.01).status == ["ok"]
 
 
+def test_a_minimiser_beyond_the_assumed_radius_proves_nothing():
+    x, y = labelled(signal=3.0)
+    fit, inside = fit_softmax(x, y, dual_radius=1.0), fit_softmax(x, y)
+    assert inside.status == ["ok"] and fit.status == ["vacuous_lower"] and float(fit.lower) == pytest.approx(0, abs=1e-15)
+
+
 def test_one_separated_class_leaves_the_problem_of_the_others(monkeypatch):
     monkeypatch.setattr(module, "ROUNDS", 3)  # too few, for most of them, without repaired dual points
     problems, infima = [], []

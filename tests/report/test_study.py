@@ -15,7 +15,7 @@ def test_a_sweep_s_folder_gets_everything_and_the_text_says_where(tmp_path, synt
     assert sorted(verdicts[verdicts["role"] == "confirmation"]["number"]) == list(range(1, 9))
     page = (tmp_path / "report.html").read_text()
     assert "Sweep tiny" in page
-    assert "Glyphs has 2 instance(s)" in page
+    assert "N01 warning: 2 clusters (instances of Glyphs)" in page
     assert page.count("<svg") == 4
 
 
