@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[1]
 TINY = Path(__file__).parent / "sweeps" / "tiny.py"
 SWEEP = Path(os.environ.get("INTERFACE_KILL_SWEEP", TINY))  # a longer sweep can be named for a harder trial
 WALL = ["train_s", "measure_s"]
+UNATTAINED = ["vacuous_lower", "not_converged"]
+CELL = ["run", "step", "target"]
+KEY = ["run", "step", "target", "replicate", "quantity", "shift", "strength", "lr", "n_unlabelled", "unit"]
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 
 
@@ -60,7 +63,15 @@ def test_two_processes_give_the_same_table(finished, tmp_path):
 
 
 def same_table(found, expected):
-    pd.testing.assert_frame_equal(found.drop(columns="value"), expected.drop(columns="value"), check_categorical=False)
+    """Equal keys everywhere; equal values wherever the minimiser is attained (elsewhere the status says that it is not)."""
+    loose = [set(frame.loc[frame["status"].isin(UNATTAINED), CELL].itertuples(index=False)) for frame in (found, expected)]
+    pd.testing.assert_frame_equal(found[KEY], expected[KEY])
+    exempt = pd.Series([cell in loose[0] | loose[1] for cell in found[CELL].itertuples(index=False)], dtype=bool)
+    assert exempt.mean() < 0.02
+    found, expected = found[~exempt], expected[~exempt]
+    pd.testing.assert_frame_equal(
+        found.drop(columns="value"), expected.drop(columns="value"), check_categorical=False, rtol=1e-4
+    )  # errors of means follow them
     pd.testing.assert_series_equal(found["value"], expected["value"], rtol=1e-5, atol=2e-6)
 
 

@@ -18,6 +18,7 @@ WITH_RANGE = ("ok", "own_range")
 _LACKING = {"no in-domain rows": "in-domain rows of the same encoder", "no_step_0": "step-0 checkpoints"}
 _VALUES = (
     "x", "l_adapt", "drop", "floor", "range", "floor_in_domain", "range_in_domain", "range_status", "range_in_domain_status",
+    "l_pre_profiled", "l_adapt_low", "l_adapt_high",
 )  # fmt: skip
 _DESIGN = ("instance", "lr", "n_unlabelled", "step")
 
@@ -66,6 +67,9 @@ class Panel:
         floor, span: (i,) M (averaged over replicates) and R of the cell; span is nan where `status` says no_range.
         home_floor, home_span: (i,) M and R of the in-domain cell.
         status, home_status: (i,) "ok", "own_range", "no_range", "no_step_0", or "no rows".
+        pre: (i, l, n, t) head-profiled L_pre in its own unit, which encoders of one pretext share.
+        low, high: (i, l, n, t, k) the two sides of L*, in the unit of the cell: from the draws that a probe was fitted on, and from
+            draws of their own. Equal where L* is exact; nan where the table lacks them.
     """
 
     cell: Cell
@@ -83,6 +87,9 @@ class Panel:
     home_span: np.ndarray
     status: tuple[str, ...]
     home_status: tuple[str, ...]
+    pre: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
     def y(self, scale: Scale = "own") -> np.ndarray:
         """(i, l, n, t, k) adaptation ranges above the floor: this cell's own, or the in-domain cell's to compare targets."""
@@ -164,6 +171,7 @@ def panel(table: pd.DataFrame) -> Panel:
     n = len(table)
     error = numbers(table, "stderr") if "stderr" in table.columns else np.zeros(n)
     content = {"x": numbers(table, "x"), "l_adapt": numbers(table, "y"), "variance": np.nan_to_num(error) ** 2}
+    content |= {"l_pre_profiled": content["x"], "l_adapt_low": np.full(n, np.nan), "l_adapt_high": np.full(n, np.nan)}
     content |= {name: np.ones(n) for name in ("drop", "range", "range_in_domain")}
     content |= {name: np.zeros(n) for name in ("floor", "floor_in_domain")}
     content |= {name: np.full(n, "ok", dtype=object) for name in ("range_status", "range_in_domain_status")}
@@ -243,4 +251,7 @@ def _panel(cell: Cell, columns: Mapping[str, np.ndarray], axes: Sequence[tuple[n
         home_span=np.where([s in WITH_RANGE for s in home_status], each("range_in_domain"), np.nan),
         status=status,
         home_status=home_status,
+        pre=mean("l_pre_profiled", point, size).reshape(shape),
+        low=mean("l_adapt_low", flat, size * len(kinds)).reshape(full),
+        high=mean("l_adapt_high", flat, size * len(kinds)).reshape(full),
     )

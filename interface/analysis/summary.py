@@ -37,7 +37,7 @@ def summarize(frame: pd.DataFrame | Panels) -> pd.DataFrame:
 
 def _row(panel: Panel) -> dict[str, Any]:
     numbers, slope, progress, contrast = three_numbers(panel), data_slope(panel), progress_slope(panel), sufficiency(panel)
-    words = verdict_words(slope.mean, numbers.spread.mean, numbers.intercept, contrast, no_range=panel.no_range)
+    words = verdict_words(slope.mean, numbers.spread, numbers.intercept, contrast, no_range=panel.no_range)
     spans = dict(zip(panel.instances, panel.span, strict=True))
     raw = [value * spans[name] for name, value in zip(numbers.intercept.clusters, numbers.intercept.values, strict=True)]
     row: dict[str, Any] = asdict(panel.cell) | {"word": words.word, "verdict": str(words), "detail": words.detail}
@@ -66,7 +66,9 @@ def _columns(name: str, mean: ClusterMean) -> dict[str, Any]:
 
 
 def _spread(name: str, spread: Spread) -> dict[str, Any]:
-    return _columns(name, spread.mean) | {f"{name}_status": spread.status, f"{name}_noise": spread.noise}
+    low, high = spread.interval()
+    limits = {f"{name}_low": low, f"{name}_high": high}
+    return _columns(name, spread.mean) | limits | {f"{name}_status": spread.status, f"{name}_noise": spread.noise}
 
 
 def _mean(values: np.ndarray) -> float:

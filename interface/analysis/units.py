@@ -18,9 +18,10 @@ REQUIRED = (
 )  # fmt: skip
 OPTIONAL = (
     "target", "shift_kind", "adaptation", "n_labels", "depth", "readout", "unit", "replicate", "seed", "optimizer", "batch",
-    "l_adapt_stderr", "l_adapt_status", "l_adapt_bayes",
+    "l_adapt_stderr", "l_adapt_status", "l_adapt_bayes", "l_adapt_low", "l_adapt_high",
 )  # fmt: skip
-_NUMBERS = ("step", "strength", "n_unlabelled", "lr", "l_pre_profiled", "l_adapt", "l_adapt_stderr", "l_adapt_bayes")
+_NUMBERS = ("step", "strength", "n_unlabelled", "lr", "l_pre_profiled", "l_adapt", "l_adapt_stderr", "l_adapt_bayes",
+            "l_adapt_low", "l_adapt_high")  # fmt: skip
 _TARGET = ("target", "shift", "strength", "adaptation", "depth", "readout", "unit", "replicate")
 
 

@@ -26,17 +26,20 @@ class Round:
     Args:
         w: (E, C, D) the points; value: (E,) objective there; lower: (E,) bound from below on the minimum.
         decrement: (E,) half of minus the derivative along the step, at the point before: its suboptimality, to second order.
-        factor: a preconditioner for the next round, or None where steps other than 1 made it stale.
+        factor: the preconditioner that served, for the next round; stale: (E,) whether a step other than 1 led far from it.
     """
 
     w: Tensor
     value: Tensor
     lower: Tensor
     decrement: Tensor
-    factor: Tensor | None
+    factor: Tensor
+    stale: Tensor
 
 
-def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: float, tolerance: float) -> Round:
+def newton_round(
+    problem: Softmax, w: Tensor, factor: Tensor | None = None, stale: Tensor | None = None, *, radius: float, tolerance: float
+) -> Round:
     """One Newton step, used for the primal (a better point) and for the dual (a proven lower bound on the minimum).
 
     For any probabilities Q (E, C, n), lse(z) >= <Q, z> + entropy(Q), so that for every w'
@@ -49,7 +52,8 @@ def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: 
     Args:
         problem: E problems.
         w: (E, C, D) float64 points near their minima, summing to 0 over classes.
-        factor: a preconditioner from a nearby point; None forms one.
+        factor: preconditioners from nearby points; None forms them.
+        stale: (E,) which of them to form anew; None is none.
         radius: assumed bound on the norm of the unpenalised part of the minimisers.
         tolerance: gap that is wanted; work that cannot help to reach it is left out.
 
@@ -60,7 +64,11 @@ def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: 
     here = lse.mean((1, 2)) + problem.linear_and_penalty(w)
     p = z.sub_(lse).exp_()
     gradient = problem.residual(p) + problem.penalty * w
-    factor = preconditioner(problem, p) if factor is None else factor
+    if factor is None:
+        factor = preconditioner(problem, p)
+    elif stale is not None and stale.any():
+        factor = factor.clone()
+        factor[stale] = preconditioner(problem[stale], p[stale])
     accuracy = SPARE * tolerance / radius
     step = _within(newton_step(problem, p, gradient, factor, accuracy=accuracy), radius)
 
@@ -76,7 +84,7 @@ def newton_round(problem: Softmax, w: Tensor, factor: Tensor | None, *, radius: 
         q = torch.where(q[worth] < CUT * p[worth], 0.0, q[worth])
         repaired = _repaired(problem[worth], _on_simplex(q), target, factor[worth], radius, accuracy)
         lower[worth] = torch.maximum(lower[worth], repaired)
-    return Round(moved, value, lower, -0.5 * slope, factor if (length == 1).all() else None)
+    return Round(moved, value, lower, -0.5 * slope, factor, length != 1)
 
 
 def _within(step: Tensor, radius: float) -> Tensor:

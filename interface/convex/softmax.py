@@ -156,16 +156,16 @@ def _solve(problem: Softmax, w: Tensor, floor: Tensor, tolerance: float, radius:
     value, lower = torch.full_like(floor, torch.inf), floor.clone()
     block = max(1, CACHED // (8 * problem.x.shape[2] * (6 * w.shape[1] + w.shape[2])))
     for at in torch.arange(len(w), device=w.device).split(block):
-        part, factor = problem[at], None
+        part, factor, stale = problem[at], None, None
         for number in range(ROUNDS):
-            done = newton_round(part, w[at], factor, radius=radius, tolerance=tolerance)
+            done = newton_round(part, w[at], factor, stale, radius=radius, tolerance=tolerance)
             w[at], value[at], lower[at] = done.w, done.value, torch.maximum(lower[at], done.lower)
             # a small decrement before the step: after it, w too is reproducible, not only the value
             running = (done.value - lower[at] > tolerance) | (done.decrement > tolerance)
             if not running.any():
                 break
-            at, part = at[running], part[running]
-            factor = None if done.factor is None or number % 2 else done.factor[running]
+            at, part, factor = at[running], part[running], done.factor[running]
+            stale = done.stale[running] | (number % 2 == 1)  # a Hessian serves two rounds at most
     return w, value, lower
 
 

@@ -79,6 +79,8 @@ class ClaimResult:
         unit: that unit.
         cells: the cells that were averaged inside each instance.
         detail: counts and places that belong beside the number.
+        p: of the claim, where it is not that of theta at the smallest effect (conjunctions).
+        favours: whether the evidence points to the claim, where the side of theta does not say it.
     """
 
     theta: ClusterMean
@@ -88,6 +90,8 @@ class ClaimResult:
     unit: str = ""
     cells: tuple[CellEffect, ...] = ()
     detail: str = ""
+    p: float | None = None
+    favours: bool | None = None
 
 
 Test = Callable[..., ClaimResult]
@@ -103,12 +107,16 @@ class Hypothesis:
         test: wide frame or panels of one population -> ClaimResult.
         plant: (effect, rng) -> wide frame with theta = effect.
         replication_shifts: shifts on which `test` is repeated where a population has them; empty: once, without a shift.
+        reads: "panels", or "frame" where it needs rows that are no minimal adaptation loss, such as learning curves.
+        listed_if_untestable: whether a replication that cannot be made is listed.
     """
 
     claim: Claim
     test: Test | None = None
     plant: Plant | None = None
     replication_shifts: tuple[str, ...] = ()
+    reads: Literal["panels", "frame"] = "panels"
+    listed_if_untestable: bool = True
 
 
 def untestable(needs: str, instances: Iterable[str] = (), target: str = "") -> ClaimResult:
@@ -117,14 +125,21 @@ def untestable(needs: str, instances: Iterable[str] = (), target: str = "") -> C
     return ClaimResult(cluster_mean(np.full(len(names), np.nan), names, reason="untestable"), target=target, needs=f"needs {needs}")
 
 
-def single_population(frame: pd.DataFrame | Panels) -> Panels:
+ALONE = ("source", "unit", "adaptation", "depth", "readout")
+
+
+def single_population(frame: pd.DataFrame | Panels, alone: tuple[str, ...] = ALONE) -> Panels:
     """Panels of a frame that holds one population only.
 
+    Args:
+        frame: wide frame, or its panels.
+        alone: what there may be only one kind of.
+
     Raises:
-        ValueError: if it holds several, or one population in several units, adaptations, depths or readouts.
+        ValueError: if it holds several populations, or one population in several units, adaptations, depths or readouts.
     """
     found = panels(frame)
-    for field in ("source", "unit", "adaptation", "depth", "readout"):
+    for field in alone:
         kinds = sorted({str(getattr(cell, field)) for cell in found})
         if len(kinds) > 1:
             raise ValueError(
@@ -173,22 +188,32 @@ def average(
     against = claim.smallest_effect if claim.direction == "above" else -claim.smallest_effect
     p = [mean.p_value(against) for mean in means.values()]
     listed = zip(means.items(), p, benjamini_hochberg(p), strict=True)
-    needs = None
-    if theta.n_clusters < MIN_INSTANCES:
-        # a population without a single value lacks a design or a range, not instances
-        shortage = f"{theta.n_clusters} instance{'s' * (theta.n_clusters != 1)}, needs {MIN_INSTANCES}"
-        needs = shortage if theta.n_clusters else theta.status
-    elif theta.status != "ok":
-        needs = theta.status
     return ClaimResult(
         theta=theta,
         target=target,
-        needs=needs,
+        needs=shortage(theta),
         raw=float(raw),
         unit=next(iter(effects)).unit or "",
         cells=tuple(CellEffect(str(cell), mean, float(q), float(q_bh)) for (cell, mean), q, q_bh in listed),
         detail=detail,
     )
+
+
+def over_instances(
+    values: pd.Series, claim: Claim, *, target: str = "", unit: str = "", detail: str = ""
+) -> ClaimResult:
+    """t over instances of one value each, indexed by instance; for claims that read rows and not panels."""
+    theta = cluster_mean(values.to_numpy(dtype=np.float64), values.index.tolist(), reason=f"needs {claim.needs}")
+    return ClaimResult(theta, target=target, needs=shortage(theta), raw=theta.estimate, unit=unit, detail=detail)
+
+
+def shortage(theta: ClusterMean) -> str | None:
+    """What keeps theta from being tested: too few instances, or its own status; None if nothing does."""
+    if theta.n_clusters < MIN_INSTANCES:
+        # a population without a single value lacks a design or a range, not instances
+        few = f"{theta.n_clusters} instance{'s' * (theta.n_clusters != 1)}, needs {MIN_INSTANCES}"
+        return few if theta.n_clusters else theta.status
+    return theta.status if theta.status != "ok" else None
 
 
 def _reason(effects: dict[Cell, np.ndarray], found: Panels, claim: Claim, scale: Scale) -> str:

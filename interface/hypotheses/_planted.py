@@ -100,3 +100,59 @@ def planted(
         l_adapt=np.concatenate(adapt),
         l_adapt_bayes=BAYES,
     ).drop(columns="arm")
+
+
+def planted_pair(effect: float, rng: np.random.Generator, *, instances: int, between: float) -> pd.DataFrame:
+    """Two encoders of a pretext that share L_pre; the second lies `effect` ranges higher once trained, with scatter over instances."""
+    frame = planted(rng, [Target(between=between)], instances=instances, cells={"Autoencoding": ("A",)}, replicates=1, noise=0.0)
+    progress = np.exp(-SPEED * frame["lr"] * frame["step"])
+    own = (effect + between * rng.normal(size=instances))[pd.factorize(frame["instance"])[0]]
+    second = frame.assign(
+        encoder="B", run=frame["run"] + "B", target=frame["target"], l_adapt=frame["l_adapt"] + own * (1 - progress) ** 0.01
+    )
+    second.loc[second["step"] == 0, "l_adapt"] = frame.loc[frame["step"] == 0, "l_adapt"]
+    return pd.concat([frame, second], ignore_index=True)
+
+
+def planted_turn(effect: float, rng: np.random.Generator, *, instances: int, between: float, noise: float = 0.01) -> pd.DataFrame:
+    """L* falls to its lowest at step 900 and rises by `effect` ranges until L_pre is lowest, at step 2700; two draws of each."""
+    frame = planted(rng, [Target(between=0.0)], instances=instances, replicates=1, noise=0.0)
+    share = {0: 1.0, 36: 0.5, 100: 0.3, 300: 0.1, 900: 0.0}
+    turn = effect * np.maximum(1 + between * rng.normal(size=instances), 0.0)
+    fall = frame["step"].map(share)
+    level = fall.fillna(0.0) + np.where(frame["step"] == max(STEPS), turn[pd.factorize(frame["instance"])[0]], 0.0)
+    loss = 7.0 - np.searchsorted(STEPS, frame["step"]) + frame["n_unlabelled"].map(lambda n: 0.1 * (n == 32))
+    draws = noise * rng.normal(size=(2, len(frame)))
+    low, high = (BAYES + level + d for d in draws)
+    return frame.assign(l_pre_profiled=loss, l_adapt=0.5 * (low + high), l_adapt_low=low, l_adapt_high=high)
+
+
+def planted_adaptations(
+    rng: np.random.Generator, *, few: float = 0.0, many: float = 0.0, out_of_domain: float = 0.0, instances: int, between: float
+) -> pd.DataFrame:
+    """Losses of probing, fine-tuning and probing first over label counts and one shift; gaps of fine-tuning as asked for."""
+    base = planted(rng, [Target(), Target("rotation", 1.0, intercept=0.3)], instances=instances, replicates=1)
+    code = pd.factorize(base["instance"])[0]
+    parts = [base]
+    for labels, gap in ((10, few), (1000, many)):
+        cost = base["l_adapt"] + 2.0 / labels
+        extra = {"FineTuning": gap, "ProbeThenFineTuning": 0.0, "LinearProbe": 0.0}
+        for kind, value in extra.items():
+            scatter = (value != 0) * between * rng.normal(size=instances)[code]
+            shift = np.where(base["strength"] > 0, out_of_domain + between * rng.normal(size=instances)[code], value + scatter)
+            here = shift if kind == "FineTuning" else 0.0
+            parts.append(base.assign(adaptation=kind, n_labels=float(labels), l_adapt=cost + here))
+    return pd.concat([part if "n_labels" in part else part.assign(n_labels=np.nan) for part in parts], ignore_index=True)
+
+
+def planted_depths(effect: float, rng: np.random.Generator, *, shift: str, instances: int, between: float) -> pd.DataFrame:
+    """Two depths; in-domain the earlier loses .2 ranges, under full shift `effect` on top of that."""
+    parts = []
+    for depth, gap in ((1.0, 0.2), (3.0, 0.0)):
+        targets = [Target(between=0.0), Target(shift, 0.5, intercept=0.3, between=0.0), Target(shift, 1.0, intercept=0.6, between=0.0)]
+        frame = planted(np.random.default_rng(0), targets, instances=instances, replicates=1, noise=0.0)
+        progress = np.exp(-SPEED * frame["lr"] * frame["step"])
+        own = (effect + between * rng.normal(size=instances))[pd.factorize(frame["instance"])[0]] * frame["strength"]
+        early = (gap + own) * (1 - progress) * (depth == 1.0)
+        parts.append(frame.assign(depth=depth, l_adapt=frame["l_adapt"] + early))
+    return pd.concat(parts, ignore_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,13 +12,19 @@ import pandas as pd
 from interface.analysis import ClusterMean, Panels, holm, holm_divisors, panels
 from interface.hypotheses._base import CellEffect, Claim, ClaimResult, Hypothesis, Outcome, untestable
 from interface.hypotheses.concept_shift_raises_the_intercept import HYPOTHESIS as _INTERCEPT
+from interface.hypotheses.equal_loss_different_transfer import HYPOTHESIS as _EQUAL_LOSS
 from interface.hypotheses.lower_loss_gives_better_transfer import HYPOTHESIS as _LINK
-from interface.hypotheses.stated import STATED
+from interface.hypotheses.probing_first_keeps_fine_tuning_right import HYPOTHESIS as _PROBING_FIRST
+from interface.hypotheses.stopping_at_the_best_loss_is_not_best import HYPOTHESIS as _STOPPING
+from interface.hypotheses.the_earlier_split_transfers_better import HYPOTHESIS as _SPLIT
 from interface.hypotheses.the_link_needs_overlap import HYPOTHESIS as _OVERLAP
+from interface.hypotheses.the_probe_wins_with_few_labels import HYPOTHESIS as _FEW_LABELS
 
 LEVEL = 0.05
 CONFIRMATION = "GaussianFactor"
-ALL: tuple[Hypothesis, ...] = (_LINK, _INTERCEPT, _OVERLAP, *STATED)
+ALL: tuple[Hypothesis, ...] = (
+    _LINK, _INTERCEPT, _OVERLAP, _EQUAL_LOSS, _STOPPING, _FEW_LABELS, _PROBING_FIRST, _SPLIT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,8 @@ def judge(
     found = panels(_of(frame, adaptation) if isinstance(frame, pd.DataFrame) else frame)
     sources = dict.fromkeys(cell.source for cell in found)
     here = {cell: panel for cell, panel in found.items() if cell.source == confirmation}
-    results = [_tested(hypothesis, here, confirmation) for hypothesis in hypotheses]
+    rows = frame if isinstance(frame, pd.DataFrame) else None
+    results = [_tested(hypothesis, here, rows, confirmation) for hypothesis in hypotheses]
     p = [_p(hypothesis.claim, result) for hypothesis, result in zip(hypotheses, results, strict=True)]
     family = p + [1.0] * max(0, len(ALL) - len(p))
     verdicts = [
@@ -116,7 +124,7 @@ def judge(
             continue
         there = {cell: panel for cell, panel in found.items() if cell.source == source}
         for hypothesis in hypotheses:
-            for result in _replications(hypothesis, there):
+            for result in _replications(hypothesis, there, rows, source):
                 p_value = _p(hypothesis.claim, result)
                 verdicts.append(_verdict(hypothesis.claim, result, source, "replication", p_value, p_value, LEVEL))
     return verdicts
@@ -132,18 +140,23 @@ def _of(frame: pd.DataFrame, adaptation: str) -> pd.DataFrame:
     return frame if chosen.all() else frame[chosen.to_numpy()]
 
 
-def _tested(hypothesis: Hypothesis, found: Panels, population: str) -> ClaimResult:
+def _tested(hypothesis: Hypothesis, found: Panels, rows: pd.DataFrame | None, population: str) -> ClaimResult:
     if hypothesis.test is None:
         return untestable(hypothesis.claim.needs)
-    return hypothesis.test(found) if found else untestable(f"rows of {population}")
+    if not found:
+        return untestable(f"rows of {population}")
+    if hypothesis.reads == "panels":
+        return hypothesis.test(found)
+    return untestable("the frame, not its panels") if rows is None else hypothesis.test(rows[rows["source"] == population])
 
 
-def _replications(hypothesis: Hypothesis, found: Panels) -> list[ClaimResult]:
+def _replications(hypothesis: Hypothesis, found: Panels, rows: pd.DataFrame | None, population: str) -> list[ClaimResult]:
     """The built claims only; on each of its shifts that the population has, or once."""
     if hypothesis.test is None:
         return []
     present = [shift for shift in hypothesis.replication_shifts if any(cell.shift == shift for cell in found)]
-    return [hypothesis.test(found, shift=shift) for shift in present] or [hypothesis.test(found)]
+    tested = [hypothesis.test(found, shift=shift) for shift in present] or [_tested(hypothesis, found, rows, population)]
+    return [result for result in tested if hypothesis.listed_if_untestable or result.needs is None]
 
 
 def _against(claim: Claim) -> float:
@@ -151,7 +164,25 @@ def _against(claim: Claim) -> float:
 
 
 def _p(claim: Claim, result: ClaimResult) -> float:
-    return result.theta.p_value(_against(claim)) if result.needs is None else 1.0
+    if result.needs is not None:
+        return 1.0
+    if result.p is not None:
+        return result.p
+    return result.theta.p_value(_nearest(claim, result.theta))
+
+
+def _nearest(claim: Claim, theta: ClusterMean) -> float:
+    """The value at which theta is tested; of a two-sided claim the one on its own side of zero."""
+    return math.copysign(claim.smallest_effect, theta.estimate) if claim.direction == "either" else _against(claim)
+
+
+def _favours(claim: Claim, result: ClaimResult) -> bool:
+    if result.favours is not None:
+        return result.favours
+    estimate = result.theta.estimate
+    if claim.direction == "either":
+        return abs(estimate) > claim.smallest_effect
+    return (estimate > _against(claim)) == (claim.direction == "above")
 
 
 def _verdict(
@@ -167,8 +198,7 @@ def _verdict(
     testable = result.needs is None
     outcome: Outcome = "undecided" if testable else "untestable"
     if testable and adjusted <= LEVEL:
-        rises = theta.estimate > _against(claim)
-        outcome = "supported" if rises == (claim.direction == "above") else "refuted"
+        outcome = "supported" if _favours(claim, result) else "refuted"
     return Verdict(
         number=claim.number,
         name=claim.name,

@@ -69,7 +69,9 @@ def _solved(rows: pd.DataFrame) -> list[str]:
     brackets = rows[(rows["quantity"] == "l_adapt") & (rows["how"] != "exact")]
     words = brackets["status"].value_counts()
     others = ", ".join(f"{count} {word}" for word, count in words.items() if word != "ok" and count)
-    return [f"probes solved to a proven gap of {SOLVED:g}: {solved:.2%} of {len(gaps)}" + (f" (brackets: {others})" if others else "")]
+    return [
+        f"probes solved to a proven gap of {SOLVED:g}: {solved:.2%} of {len(gaps)}" + (f" (brackets: {others})" if others else "")
+    ]
 
 
 def _figures(wide: pd.DataFrame, summary: pd.DataFrame) -> dict[str, tuple[str, Callable[[], Figure]]]:

@@ -110,7 +110,7 @@ def test_the_dual_point_is_a_bound_wherever_it_is_taken(distance, ridge):
     w -= w.mean(1, keepdim=True)
     best = softmax_minimum(x, targets, ridge)
     for _ in range(4):
-        done = newton_round(problem, w, None, radius=1e3, tolerance=1e-6)
+        done = newton_round(problem, w, radius=1e3, tolerance=1e-6)
         assert (done.lower <= best + 1e-12).all() and (done.value >= best - 1e-12).all()
         w = done.w
 
@@ -145,19 +145,19 @@ def test_nearly_all_random_relu_problems_are_solved():
 
 
 def test_neighbours_and_order_do_not_matter():
-    x, y = relu_problems(12, 300, 6, 4, seed=1)
+    drawn, labels = relu_problems(12, 600, 6, 4, seed=1)
+    x, fresh, y, later = drawn[:, :300], drawn[:, 300:], labels[:300], labels[300:]
     together, order = fit_softmax(x, y), np.random.default_rng(0).permutation(12)
     shuffled = fit_softmax(x[order], y)
-    fresh, _ = relu_problems(12, 300, 6, 4, seed=2)
 
-    def held_out(fit, e):
-        return softmax_objective(fresh[0], one_hot(y, 4), fit.weight[e].numpy(), fit.intercept[e].numpy())
+    def held_out(fit, index, e):
+        return softmax_objective(fresh[e], one_hot(later, 4), fit.weight[index].numpy(), fit.intercept[index].numpy())
 
     for at, e in enumerate(order):
         alone = fit_softmax(x[e], y)
         for other, index in ((alone, 0), (shuffled, at)):
             assert float(other.value[index]) == pytest.approx(float(together.value[e]), abs=1e-9)
-            assert held_out(other, index) == pytest.approx(held_out(together, e), rel=1e-5, abs=2e-6)
+            assert held_out(other, index, e) == pytest.approx(held_out(together, e, e), rel=1e-5, abs=2e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -22,9 +22,9 @@ def cells(scale=1.0):
         for seed, (lr, n) in enumerate((lr, n) for lr in (1e-3, 1e-2) for n in (32, 128, 10_000))
     ]
     glyphs = [
-        Pretraining(Glyphs(index=i), Autoencoding(), MLP(16, 4), n, Adam(lr), (0, 8, 24, 72), views=4)
+        Pretraining(Glyphs(index=i), Autoencoding(), MLP(32, 8), n, Adam(lr), (0, 8, 24, 72), views=4)
         for i in range(2)
-        for lr in (1e-3, 1e-2)
+        for lr in (3e-4, 3e-3)
         for n in (30, 500)
     ]
     return Sweep("tiny", tuple(gaussian + glyphs), transfers)
