@@ -12,7 +12,7 @@ test: $(VENV)/ready
 	$(BIN)/python -m pytest -n 2
 
 figures: $(VENV)/ready
-	$(BIN)/python figures/make.py --table out/default --out figures --numbers paper/numbers.tex
+	$(BIN)/python figures/make.py --table out/default --out figures --numbers paper/numbers.tex --readme README.md
 
 paper: $(VENV)/ready
 	cd paper && latexmk -pdf main.tex

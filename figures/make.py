@@ -30,6 +30,8 @@ class Options:
     """folder for the figures"""
     numbers: Path | None = None
     """also write the manuscript's macros to this file, such as paper/numbers.tex"""
+    readme: Path | None = None
+    """also write the answer of the verdicts between the answer marks of this file"""
     only: tuple[str, ...] = ()
     """names of outputs to draw; all by default"""
 
@@ -87,7 +89,7 @@ def main(options: Options) -> int:
     from interface import table
     from interface.analysis import summarize
     from interface.hypotheses import judge
-    from interface.report import numbers, write_numbers
+    from interface.report import answer, numbers, write_answer, write_numbers
 
     wide = table.wide(table.read(options.table))
     verdicts, summary = judge(wide), summarize(wide)
@@ -98,6 +100,8 @@ def main(options: Options) -> int:
         print(f"not drawn: {name} ({reason})", file=sys.stderr)
     if options.numbers is not None:
         print(write_numbers(numbers(wide, verdicts=verdicts, summary=summary), options.numbers))
+    if options.readme is not None:
+        print(write_answer(answer(verdicts), options.readme))
     return 0 if paths else 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -145,7 +146,9 @@ def pretrain(
         groups.setdefault(group_key(run), []).append(run)
     for group in groups.values():
         for part in _parts(sorted(group, key=lambda run: run.optimizer.lr), memory):
-            yield from _train(part, device, progress)
+            with one_thread():
+                trained = _train(part, device, progress)
+            yield from trained
 
 
 def _parts(group: list[Pretraining], memory: float) -> Iterator[list[Pretraining]]:
@@ -253,8 +256,19 @@ def _initial_state(run: Pretraining) -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], None]) -> Iterator[Checkpoint]:
-    """Train one group and give its checkpoints."""
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread inside: on models this small several are slower, and the last bits must not depend on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], None]) -> list[Checkpoint]:
+    """The checkpoints of one group, run by run."""
     first = runs[0]
     pretext, batch, n_views, last = first.pretext, first.optimizer.batch, first.pretext.n_views, first.steps[-1]
     template = first.build()
@@ -291,17 +305,18 @@ def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], N
         if (step + 1) % BLOCK == 0 or step + 1 == last:
             progress(len(runs) * (step % BLOCK + 1))
 
-    for index, run in enumerate(runs):
-        name = run.run
-        for step, state in kept.items():
-            yield Checkpoint(
-                run=name,
-                step=step,
-                load=partial(_load, run, {key: value[index] for key, value in state.items()}),
-                embed=partial(_embed, pretext),
-                spec=run,
-                seconds=seconds[step],
-            )
+    return [
+        Checkpoint(
+            run=name,
+            step=step,
+            load=partial(_load, run, {key: value[index] for key, value in state.items()}),
+            embed=partial(_embed, pretext),
+            spec=run,
+            seconds=seconds[step],
+        )
+        for index, (run, name) in enumerate(zip(runs, [run.run for run in runs], strict=True))
+        for step, state in kept.items()
+    ]
 
 
 def _load(run: Pretraining, state: dict[str, Tensor]) -> Pretrained:

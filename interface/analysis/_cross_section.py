@@ -61,7 +61,8 @@ def cross_section_numbers(table: UserTable) -> Numbers:
         raise ValueError("the models lie in one cluster; at least 2 are needed (give no family, and each model is its own)")
 
     logs = None if table.size is None else np.log(table.size)
-    control = [] if logs is None or np.ptp(logs) <= 1e-12 * max(1.0, np.abs(logs).max()) else [logs]  # one size is held equal as it is
+    one_size = logs is None or np.ptp(logs) <= 1e-12 * max(1.0, np.abs(logs).max())  # held equal as it is
+    control: list[np.ndarray] = [] if logs is None or one_size else [logs]
     held = "" if table.size is None else ", at equal size"
     at_lowest = int(np.argmin(x))
     pooled_design = np.column_stack([np.ones(n), x, *control])

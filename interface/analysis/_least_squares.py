@@ -98,8 +98,8 @@ def least_squares(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nda
 def jackknife_log_variance(design: np.ndarray, y: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
     """Residual variance, and the delete-one-cluster standard error of its logarithm (nan if a deletion identifies no fit).
 
-    Without cluster g the residual sum of squares is RSS - e_g'e_g - s_g'(X'X - X_g'X_g)^-1 s_g with s_g = X_g'e_g, so that no fit is
-    done twice.
+    Without cluster g the residual sum of squares is RSS - e_g'e_g - s_g'(X'X - X_g'X_g)^-1 s_g with s_g = X_g'e_g, so that one fit
+    is enough.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11; on the log scale, because a variance is
         skewed. The deletion formula: Belsley, Kuh and Welsch, "Regression Diagnostics", 1980, section 2.1.

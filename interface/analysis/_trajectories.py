@@ -63,8 +63,8 @@ def trajectory_numbers(table: UserTable) -> Numbers:
     table, notes = _with_time(table)
     runs = pd.Series(table.run)
     ranges = [float(_ranges(values, table.run).mean()) for values in (table.x, table.y)]
-    for values, spread_inside, column in zip((table.x, table.y), ranges, table.names, strict=True):
-        if spread_inside <= ROUND_OFF * np.abs(values).max():
+    for losses, range_inside, column in zip((table.x, table.y), ranges, table.names, strict=True):
+        if range_inside <= ROUND_OFF * np.abs(losses).max():
             raise ValueError(f"column {column!r} is constant inside every run; a trajectory needs a loss that changes")
     effect = SHARE * ranges[1]
     smallest_slope = effect / ranges[0]
@@ -147,7 +147,8 @@ def _levels(table: UserTable, grouped: np.ndarray) -> tuple[pd.DataFrame, list[s
         x, y = table.x[index], table.y[index][..., None]
         y0[which], y1[which] = (at(x, y, where[which])[:, 0] for where in (x0, x1))
     size = np.full(len(rows), NAN) if table.size is None else table.size[first]
-    levels = pd.DataFrame({"run": np.arange(len(rows)), "group": group, "x0": x0, "y0": y0, "b": (y1 - y0) / (x1 - x0), "size": size})
+    columns = {"run": np.arange(len(rows)), "group": group, "x0": x0, "y0": y0, "b": (y1 - y0) / (x1 - x0), "size": size}
+    levels = pd.DataFrame(columns)
     names = table.cluster_names if grouped.any() else ("the table",)
     return levels, [names[index] for index in np.flatnonzero(~shared)]
 
@@ -170,7 +171,8 @@ def _one_group(levels: pd.DataFrame, unit: str, where: str) -> Number:
     strata, size, y = int((runs > 1).sum()), size[several], levels["y0"].to_numpy()[several]
     n, left = len(y), len(y) - strata
     if left < 2:
-        return absent("spread", f"squared {unit}", f"needs {strata + 2} runs for {strata} size(s)" if strata else "needs 2 runs a size")
+        reason = f"needs {strata + 2} runs for {strata} size(s)" if strata else "needs 2 runs of a size"
+        return absent("spread", f"squared {unit}", reason)
     e = y - (np.bincount(size, y, len(runs)) / np.maximum(runs, 1))[size]
     rss = float(e @ e)
     logs = np.log(np.maximum((rss - e**2 * runs[size] / (runs[size] - 1)) / (left - 1), SMALLEST_VARIANCE))

@@ -16,7 +16,7 @@ Draws = Literal["unknown", "independent", "shared"]
 _ADAPT_IS = ("loss", "error", "accuracy")
 _DRAWS = ("unknown", "independent", "shared")
 _CONVERGED = ("ok", "true", "converged", "1", "1.0")
-LARGEST, SMALLEST = 1e100, 1e-100  # beyond these a square is no longer a number, or 0
+LARGEST, SMALLEST = 1e50, 1e-50  # beyond these a square of squares is no longer a number, or 0
 SHOWN = 60  # characters of a name in a message
 COLUMNS_SHOWN = 20  # columns in a message
 
@@ -127,14 +127,18 @@ def read_user_table(
         if values is not None and column is not None and column != run:
             _refuse_split(runs, values, run_names, column)
     if len(run_names) < 2:
-        raise ValueError(f"column {run!r} holds one run ({shown(run_names[0])}); runs are the unit of inference, at least 2 are needed")
+        raise ValueError(
+            f"column {run!r} holds one run ({shown(run_names[0])}); runs are the unit of inference, at least 2 are needed"
+        )
     if len(cluster_names) < 2:
-        raise ValueError(f"column {cluster!r} holds one cluster ({shown(cluster_names[0])}); at least 2 are needed, or leave cluster out")
+        raise ValueError(
+            f"column {cluster!r} holds one cluster ({shown(cluster_names[0])}); at least 2 are needed, or leave cluster out"
+        )
     for column, values in ((pre, x), (adapt, y)):
         if np.ptp(values) <= 1e-12 * np.abs(values).max():
             raise ValueError(f"column {column!r} is constant ({values[0]:g}); there is nothing to relate")
         if np.ptp(values) < SMALLEST:
-            raise ValueError(f"column {column!r} varies by {np.ptp(values):.2g} only; its squares are 0 on a computer: rescale it")
+            raise ValueError(f"column {column!r} varies by {np.ptp(values):.2g} only; squares of that are rounded to 0: rescale it")
     order = np.argsort(runs, kind="stable")
     if step is not None:
         steps = _finite(frame, step)
@@ -142,7 +146,7 @@ def read_user_table(
         if (twice := pd.DataFrame({"run": runs, "step": steps}).duplicated()).any():
             row = int(np.argmax(twice.to_numpy()))
             raise ValueError(
-                f"run {shown(run_names[runs[row]])} has two rows at {step} {steps[row]:g} ({int(twice.sum())} such row(s)); "
+                f"run {shown(run_names[runs[row]])} has two rows at {shown(step)} {steps[row]:g} ({int(twice.sum())} such row(s)); "
                 "keep one, or average them, or tell the runs apart"
             )
     if repeated := int(pd.DataFrame({"x": x, "y": y}).duplicated().sum()):
@@ -203,7 +207,7 @@ def _finite(frame: pd.DataFrame, column: str) -> np.ndarray:
         count = int(bad.sum())
         raise ValueError(f"column {column!r} holds {count} value(s) that are not finite (first: row {where}); drop those rows")
     if (largest := float(np.abs(array).max())) > LARGEST:
-        raise ValueError(f"column {column!r} holds {largest:.2g}; its square is no number on a computer: rescale it")
+        raise ValueError(f"column {column!r} holds {largest:.2g}; squares of such numbers overflow: rescale it")
     return array
 
 

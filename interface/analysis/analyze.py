@@ -138,7 +138,8 @@ def analyze(
         notes.append(note(1, n=n_clusters, kind=by, needed=ENOUGH))
     if by == run and along:
         notes.append(note(13))
-    if alike := [number.name for number in (numbers.slope, numbers.intercept, numbers.spread) if number.status in (ALL_ALIKE, NO_SCATTER)]:
+    three = (numbers.slope, numbers.intercept, numbers.spread)
+    if alike := [number.name for number in three if number.status in (ALL_ALIKE, NO_SCATTER)]:
         notes.append(note(21, what=", ".join(alike)))
     words = verdict_words(
         numbers.slope,

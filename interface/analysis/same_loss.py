@@ -12,7 +12,8 @@ import pandas as pd
 from interface.analysis._user_table import listed, shown
 
 COMPARABLE = (
-    "source", "instance", "pretext", "target", "shift", "strength", "adaptation", "n_labels", "depth", "readout", "replicate", "unit",
+    "source", "instance", "pretext", "target", "shift", "strength", "adaptation", "n_labels", "depth", "readout", "replicate",
+    "unit",
 )  # fmt: skip
 TREATMENTS = ("encoder", "n_unlabelled", "views", "lr", "optimizer", "batch", "seed", "step")
 MOST_PAIRS = 50_000_000  # pairs of checkpoints looked at; beyond it memory ends before patience does
@@ -23,9 +24,9 @@ class SameLoss:
     """Pairs of runs that pretraining loss does not tell apart and transfer does.
 
     Args:
-        pairs: one row a pair, the widest gap first: what both share, run_a, run_b (a transfers better), pre_a, pre_b, low_a, high_a,
-            low_b, high_b, gap (low_b - high_a, in the unit of L*_adapt), one column NAME_a, NAME_b for each treatment that differs
-            somewhere, and `differs`: in words what differs between the two.
+        pairs: one row a pair, the widest gap first: what both share, run_a, run_b (a transfers better), pre_a, pre_b, low_a,
+            high_a, low_b, high_b, gap (low_b - high_a, in the unit of L*_adapt), NAME_a and NAME_b for each treatment that
+            differs somewhere, and `differs`: in words what differs between the two.
         compared: pairs of runs that pass within the tolerance; each is compared once, where their losses are nearest.
         tolerance: largest difference in L_pre that counts as equal.
     """
@@ -35,7 +36,8 @@ class SameLoss:
     tolerance: float
 
     def __str__(self) -> str:
-        head = f"{len(self.pairs)} of {self.compared} pairs of runs within {self.tolerance:g} in L_pre have brackets that do not overlap"
+        head = f"{len(self.pairs)} of {self.compared} pairs of runs within {self.tolerance:g} in L_pre "
+        head += "have brackets that do not overlap"
         rows = self.pairs.head(10).itertuples()
         lines = [f"  gap {row.gap:.3g}: {shown(row.run_a)} better than {shown(row.run_b)}; {row.differs}" for row in rows]
         more = len(self.pairs) - len(lines)
@@ -66,8 +68,8 @@ def same_loss(
         margin: gap between the brackets that a pair must exceed, in the unit of L*_adapt. Exact losses have brackets of no width:
             there any two runs differ, and the margin says by how much matters.
         pre: column of the pretraining loss.
-        low, high: columns of the bracket; by default l_adapt_lcb and l_adapt_ucb where they are finite (95% limits), else l_adapt_low
-            and l_adapt_high.
+        low, high: columns of the bracket; by default l_adapt_lcb and l_adapt_ucb where they are finite (95% limits), else
+            l_adapt_low and l_adapt_high.
         run: column of the run; checkpoints of one run are never compared.
         within: columns that must agree; by default what makes losses comparable: world, instance, pretext and target cell.
         treatments: columns that may differ and are listed; by default encoder, n_unlabelled, lr and the like.
@@ -95,7 +97,8 @@ def same_loss(
     table, values, bottom, top = frame[keep].reset_index(drop=True), values[keep], bottom[keep], top[keep]
     if (bottom > top).any():
         row = int(np.argmax(bottom > top))
-        raise ValueError(f"same_loss: a bracket is upside down ({bottom[row]:g} above {top[row]:g}, run {shown(table[run].iloc[row])})")
+        where = f"{bottom[row]:g} above {top[row]:g}, run {shown(table[run].iloc[row])}"
+        raise ValueError(f"same_loss: a bracket is upside down ({where})")
     one, two, compared = _nearest(values, pd.factorize(table[run])[0], _group(table, shared), tolerance)
     apart = np.maximum(bottom[two] - top[one], bottom[one] - top[two]) > margin
     one, two = one[apart], two[apart]
@@ -145,7 +148,7 @@ def _nearest(x: np.ndarray, run: np.ndarray, group: np.ndarray, tolerance: float
         last[first:end] = first + np.searchsorted(x[first:end], x[first:end] + tolerance, side="right")
     ahead = last - np.arange(len(x)) - 1
     if (total := int(ahead.sum())) > MOST_PAIRS:
-        raise ValueError(f"same_loss: {total} pairs of checkpoints lie within {tolerance:g} (at most {MOST_PAIRS}); lower the tolerance")
+        raise ValueError(f"same_loss: {total} pairs of checkpoints lie within {tolerance:g}; lower it (at most {MOST_PAIRS} pairs)")
     one = np.repeat(np.arange(len(x)), ahead)
     two = one + 1 + np.arange(total) - np.repeat(np.cumsum(ahead) - ahead, ahead)
     other = run[one] != run[two]

@@ -11,7 +11,7 @@ ENOUGH = 6  # instances below which a t interval over them is wide and rests on 
 
 
 def study_notes(frame: pd.DataFrame) -> tuple[Note, ...]:
-    """Few instances, one instance, unconverged probes, brackets to be read with care, several versions of the measuring code; sorted by number.
+    """Few or one instance, unconverged probes, brackets to be read with care, several versions of the measuring code; by number.
 
     Args:
         frame: wide table; source and instance are needed, l_adapt, l_adapt_status and code are used where they are there.

@@ -57,7 +57,7 @@ def _text(path: Path, wanted: list[str], names: list[str], separator: str) -> pd
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would shift the columns
         try:
             table = pd.read_csv(
-                path, sep=separator, encoding="utf-8-sig", index_col=False, dtype={name: "str" for name in names},
+                path, sep=separator, encoding="utf-8-sig", index_col=False, dtype=dict.fromkeys(names, "str"),
                 keep_default_na=False, na_values={name: [""] if name in names else MISSING for name in wanted},
             )  # fmt: skip
             return table[wanted]

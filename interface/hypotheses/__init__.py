@@ -3,9 +3,14 @@
 from interface.analysis import summarize
 from interface.hypotheses._base import CellEffect, Claim, ClaimResult, Hypothesis
 from interface.hypotheses.concept_shift_raises_the_intercept import HYPOTHESIS as concept_shift_raises_the_intercept
+from interface.hypotheses.equal_loss_different_transfer import HYPOTHESIS as equal_loss_different_transfer
 from interface.hypotheses.judge import ALL, Verdict, judge
 from interface.hypotheses.lower_loss_gives_better_transfer import HYPOTHESIS as lower_loss_gives_better_transfer
+from interface.hypotheses.probing_first_keeps_fine_tuning_right import HYPOTHESIS as probing_first_keeps_fine_tuning_right
+from interface.hypotheses.stopping_at_the_best_loss_is_not_best import HYPOTHESIS as stopping_at_the_best_loss_is_not_best
+from interface.hypotheses.the_earlier_split_transfers_better import HYPOTHESIS as the_earlier_split_transfers_better
 from interface.hypotheses.the_link_needs_overlap import HYPOTHESIS as the_link_needs_overlap
+from interface.hypotheses.the_probe_wins_with_few_labels import HYPOTHESIS as the_probe_wins_with_few_labels
 
 __all__ = [
     "ALL",
@@ -15,8 +20,13 @@ __all__ = [
     "Hypothesis",
     "Verdict",
     "concept_shift_raises_the_intercept",
+    "equal_loss_different_transfer",
     "judge",
     "lower_loss_gives_better_transfer",
+    "probing_first_keeps_fine_tuning_right",
+    "stopping_at_the_best_loss_is_not_best",
     "summarize",
+    "the_earlier_split_transfers_better",
     "the_link_needs_overlap",
+    "the_probe_wins_with_few_labels",
 ]

@@ -105,12 +105,8 @@ def planted(
 def planted_pair(effect: float, rng: np.random.Generator, *, instances: int, between: float) -> pd.DataFrame:
     """Two encoders of a pretext that share L_pre; the second lies `effect` ranges higher once trained, with scatter over instances."""
     frame = planted(rng, [Target(between=between)], instances=instances, cells={"Autoencoding": ("A",)}, replicates=1, noise=0.0)
-    progress = np.exp(-SPEED * frame["lr"] * frame["step"])
     own = (effect + between * rng.normal(size=instances))[pd.factorize(frame["instance"])[0]]
-    second = frame.assign(
-        encoder="B", run=frame["run"] + "B", target=frame["target"], l_adapt=frame["l_adapt"] + own * (1 - progress) ** 0.01
-    )
-    second.loc[second["step"] == 0, "l_adapt"] = frame.loc[frame["step"] == 0, "l_adapt"]
+    second = frame.assign(encoder="B", run=frame["run"] + "B", l_adapt=frame["l_adapt"] + own * (frame["step"] > 0))
     return pd.concat([frame, second], ignore_index=True)
 
 
@@ -138,7 +134,7 @@ def planted_adaptations(
         cost = base["l_adapt"] + 2.0 / labels
         extra = {"FineTuning": gap, "ProbeThenFineTuning": 0.0, "LinearProbe": 0.0}
         for kind, value in extra.items():
-            scatter = (value != 0) * between * rng.normal(size=instances)[code]
+            scatter = between * rng.normal(size=instances)[code]
             shift = np.where(base["strength"] > 0, out_of_domain + between * rng.normal(size=instances)[code], value + scatter)
             here = shift if kind == "FineTuning" else 0.0
             parts.append(base.assign(adaptation=kind, n_labels=float(labels), l_adapt=cost + here))

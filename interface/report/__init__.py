@@ -3,6 +3,7 @@
 from interface.report._style import save
 from interface.report.adapt_against_pre import adapt_against_pre, band_of
 from interface.report.analysis_page import analysis_figure, analysis_page, write_analysis_page
+from interface.report.answer import answer, write_answer
 from interface.report.numbers import numbers, write_numbers
 from interface.report.page import page, write_page
 from interface.report.trajectories import trajectories
@@ -12,6 +13,7 @@ __all__ = [
     "adapt_against_pre",
     "analysis_figure",
     "analysis_page",
+    "answer",
     "band_of",
     "numbers",
     "numbers_by_cell",
@@ -20,6 +22,7 @@ __all__ = [
     "trajectories",
     "verdicts",
     "write_analysis_page",
+    "write_answer",
     "write_numbers",
     "write_page",
 ]

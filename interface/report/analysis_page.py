@@ -9,12 +9,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 from interface import report as parts
 from interface.analysis import Analysis
 from interface.report import _style
 
 MOST_POINTS = 4_000  # marks in a figure; beyond about so many every k-th run or model is drawn, and the title says so
+BOX = "\u25a1"
 MOST_SLOPES = 14  # lines of the right panel
 
 
@@ -127,8 +129,9 @@ def _draw_slopes(axes: Axes, analysis: Analysis) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib sets as it is: a dollar sign starts no formula."""
-    return text.replace("\\", "\\\\").replace("$", r"\$")
+    """Text that matplotlib sets as it is: a dollar sign starts no formula, and what the font lacks is a box."""
+    font = get_font(findfont("DejaVu Sans"))
+    return "".join(character if font.get_char_index(ord(character)) else BOX for character in text).replace("$", r"\$")
 
 
 def _value(value: float) -> str:

@@ -51,7 +51,8 @@ class Compared:
 
     def __str__(self) -> str:
         verdict = "agrees" if self.agrees else "DIFFERS"
-        return f"  {self.name:58s} {self.kind:9s} {self.expected:12.6g}  here {self.recomputed:12.6g}  within {self.tolerance:.1g}: {verdict}"
+        numbers = f"{self.expected:12.6g}  here {self.recomputed:12.6g}  within {self.tolerance:.1g}"
+        return f"  {self.name:58s} {self.kind:9s} {numbers}: {verdict}"
 
 
 def compare(study: str, recomputed: Mapping[str, float]) -> list[Compared]:
@@ -64,7 +65,8 @@ def compare(study: str, recomputed: Mapping[str, float]) -> list[Compared]:
     if set(expected) != set(recomputed):
         raise ValueError(f"{study}: recomputed and expected numbers differ: {sorted(set(expected) ^ set(recomputed))}")
     return [
-        Compared(name, entry["value"], entry["tolerance"], float(recomputed[name]), entry["kind"]) for name, entry in expected.items()
+        Compared(name, entry["value"], entry["tolerance"], float(recomputed[name]), entry["kind"])
+        for name, entry in expected.items()
     ]
 
 
@@ -146,7 +148,8 @@ def predict_held_out(design: np.ndarray, x: np.ndarray, y: np.ndarray, held_out:
 def in_words(predictions: Mapping[str, Predicted]) -> list[str]:
     """One line a task, and the mean over tasks with its t interval for chained minus one-step."""
     lines = [
-        f"{name:28s} chained {p.chained:.4f}  one-step {p.one_step:.4f}  observed loss {p.link:.4f}  extrapolates by {p.distance:.2f} ranges"
+        f"{name:28s} chained {p.chained:.4f}  one-step {p.one_step:.4f}  observed loss {p.link:.4f}  "
+        f"extrapolates by {p.distance:.2f} ranges"
         for name, p in predictions.items()
     ]
     mean = cluster_mean([p.chained - p.one_step for p in predictions.values()], list(predictions))
@@ -182,7 +185,9 @@ def report(study: str, recomputed: Mapping[str, float], ours: Iterable[str]) -> 
     return 0 if all(c.agrees for c in compared) else 1
 
 
-def run(program: str, description: str, study: Callable[[argparse.Namespace], int], arguments: Sequence[str] | None, **options: str) -> int:
+def run(
+    program: str, description: str, study: Callable[[argparse.Namespace], int], arguments: Sequence[str] | None, **options: str
+) -> int:
     """The command line of a study: the path of its table, and optional paths; what the user can mend ends in one line."""
     parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="the table as .csv, .tsv or .parquet")

@@ -62,13 +62,13 @@ def ours(table: pd.DataFrame) -> list[str]:
     for loss in LOSSES:
         x = table[loss].to_numpy()
         lines += [f"{loss}: {errors_of_a_slope(x, y, model, 'models')}", f"  {within_against_pooled(x, y, model, model, 'model')}"]
-    found = analyze(table, pre="loss_dclm", adapt="err_avg9", adapt_is="error", run="model", step="step", family="width", size="params")
+    found = analyze(table, pre="loss_dclm", adapt="err_avg9", adapt_is="error", run="model", step="step", size="params")
     low, high = found.slope.interval()
     lines.append(f"along runs, mean over models: {found.slope.estimate:.4g} [{low:.4g}, {high:.4g}]; in words: {found.verdict}")
     link = exponential_link(table["loss_dolma_train"], y, model, rng=np.random.default_rng(0), resamples=500)
     for name in ("asymptote", "rate"):
         low, high = link.interval(name)
-        lines.append(f"exponential link, {name} {link[name]:.4g} [{low:.4g}, {high:.4g}] over {link.n_clusters} models ({link.status})")
+        lines.append(f"exponential link, {name} {link[name]:.4g} [{low:.4g}, {high:.4g}], {link.n_clusters} models ({link.status})")
     final = table[table["step"] == table["step"].max()]
     errors = {task: (1 - final[f"acc_{task}"]).to_numpy() for task in TASKS}
     largest = (final["params"].rank(method="first") > len(final) - HELD_OUT).to_numpy()
@@ -77,7 +77,8 @@ def ours(table: pd.DataFrame) -> list[str]:
     lines.append(f"the {HELD_OUT} largest models from the {len(final) - HELD_OUT} others at the last step, root-mean-square error:")
     lines += in_words({task: predict_held_out(logs, loss, error, largest) for task, error in errors.items()})
     average = predict_held_out(logs, loss, final["err_avg9"].to_numpy(), largest)
-    lines.append(f"mean of the nine errors: chained {average.chained:.4f}, one-step {average.one_step:.4f}, observed loss {average.link:.4f}")
+    values = f"chained {average.chained:.4f}, one-step {average.one_step:.4f}, observed loss {average.link:.4f}"
+    lines.append(f"mean of the nine errors: {values}")
     return lines + predictable({task: (loss, errors[task], 0.0) for task in TASKS})
 
 

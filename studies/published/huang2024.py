@@ -10,7 +10,8 @@ columns
     model, family                                        name; series of models (Llama-2, Qwen1.5, ...)
     bpc_cc, bpc_python, bpc_arxiv_math, bpc_avg          bits per character on three kinds of text, and their mean
     params_b, tokens_t                                   parameters in 1e9, tokens in 1e12; tokens may be empty
-    acc_mmlu, acc_arc_c, acc_hellaswag, acc_winogrande, acc_truthfulqa, acc_gsm8k, acc_xwinograd, acc_humaneval    in [0, 1]; may be empty
+    acc_mmlu, acc_arc_c, acc_hellaswag, acc_winogrande, acc_truthfulqa, acc_gsm8k, acc_xwinograd, acc_humaneval
+                                                         in [0, 1]; may be empty
 
 The paper's r of about -.95 in each area is with its own benchmark scores, which are not released.
 """
@@ -68,9 +69,8 @@ def ours(table: pd.DataFrame) -> list[str]:
 
 def study(options: argparse.Namespace) -> int:
     accuracies = [f"acc_{task}" for task in TASKS]
-    table = read(
-        options.table, names=["model", "family"], numbers=[*LOSSES, "params_b", "tokens_t", *accuracies], optional=["tokens_t", *accuracies]
-    )
+    numbers = [*LOSSES, "params_b", "tokens_t", *accuracies]
+    table = read(options.table, names=["model", "family"], numbers=numbers, optional=["tokens_t", *accuracies])
     return report("huang2024", recompute(table), ours(table))
 
 

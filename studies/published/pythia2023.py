@@ -36,7 +36,13 @@ PRINTED = {
     ("pythia-2.8b", 0): ("winogrande",),
     ("pythia-12b-deduped", 5): ("arc_easy", "arc_challenge", "winogrande", "piqa"),
 }
-SHOWN = {"lambada_openai": "LAMBADA accuracy", "piqa": "PIQA", "winogrande": "WinoGrande", "arc_easy": "ARC-e", "arc_challenge": "ARC-c"}
+SHOWN = {
+    "lambada_openai": "LAMBADA accuracy",
+    "piqa": "PIQA",
+    "winogrande": "WinoGrande",
+    "arc_easy": "ARC-e",
+    "arc_challenge": "ARC-c",
+}
 
 
 def late(table: pd.DataFrame) -> pd.DataFrame:
@@ -56,7 +62,8 @@ def recompute(table: pd.DataFrame) -> dict[str, float]:
             else:
                 out[f"{model}, {shots}-shot, {SHOWN[task]} %"] = 100 * float(row[f"acc_{task}"].iloc[0])
     rows = late(table)
-    return out | {f"correlation of LAMBADA nats with {t} accuracy": float(rows["lambada_nll"].corr(rows[f"acc_{t}"])) for t in TASKS}
+    related = {task: float(rows["lambada_nll"].corr(rows[f"acc_{task}"])) for task in TASKS}
+    return out | {f"correlation of LAMBADA nats with {task} accuracy": value for task, value in related.items()}
 
 
 def ours(table: pd.DataFrame) -> list[str]:
@@ -67,11 +74,13 @@ def ours(table: pd.DataFrame) -> list[str]:
         y = 1 - rows[f"acc_{task}"].to_numpy()
         found = analyze(rows, pre="lambada_nll", adapt=f"acc_{task}", adapt_is="accuracy", run="model", cluster="size", step="step")
         low, high = found.slope.interval()
+        word = f"in words: {found.verdict}"
+        if task in NULL_CASES:
+            word += " (a null case: " + ("no relation found)" if low <= 0 <= high else "A RELATION WAS FOUND)")
         lines += [
             f"{task}: {errors_of_a_slope(x, y, size, 'sizes')}",
             f"  {within_against_pooled(x, y, model, size, 'model')}",
-            f"  along runs, mean over sizes: {found.slope.estimate:.4g} [{low:.4g}, {high:.4g}]; in words: {found.verdict}"
-            + (" (a null case: " + ("no relation found" if low <= 0 <= high else "A RELATION WAS FOUND") + ")" if task in NULL_CASES else ""),
+            f"  along runs, mean over sizes: {found.slope.estimate:.4g} [{low:.4g}, {high:.4g}]; {word}",
         ]
     final = rows[rows["step"] == LAST]
     errors = {task: (1 - final[f"acc_{task}"]).to_numpy() for task in TASKS}
@@ -86,8 +95,9 @@ def ours(table: pd.DataFrame) -> list[str]:
 
 def study(options: argparse.Namespace) -> int:
     tasks = [f"{kind}_{task}" for task in TASKS for kind in ("acc", "se")]
-    numbers = ["params", "shots", "step", "lambada_nll", "lambada_ppl", *tasks]
-    table = read(options.table, names=["model", "size", "main_suite"], numbers=numbers, optional=["lambada_nll", "lambada_ppl", *tasks])
+    may_be_empty = ["lambada_nll", "lambada_ppl", *tasks]
+    numbers = ["params", "shots", "step", *may_be_empty]
+    table = read(options.table, names=["model", "size", "main_suite"], numbers=numbers, optional=may_be_empty)
     table["main_suite"] = table["main_suite"].astype(str).str.lower().isin(("true", "1"))
     return report("pythia2023", recompute(table), ours(table))
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-UNICODE = ("naïve ünïcode", "模型", "مدل", "\u202eevil", "a\u0301", "emoji 🧪", "zero\u200bwidth", "nul\x00l", "two\nlines", "tab\tbed")
+UNICODE = ("naïve ünïcode", "模型", "مدل", "\u202eevil", "a\u0301", "emoji 🧪", "zero\u200bwidth", "nul\x00l", "two\nlines", "a\tb")
 SQL = ("'; DROP TABLE runs; --", '" OR 1=1 --', "Robert'); DELETE FROM students;--", "run`; SELECT 1", "%s%d{x}{0}", "$x^2$ \\frac")
 NUMBERLIKE = ("12e4567", "007", "1e5", "NA", "nan", "None", "inf", "0x1F", "1_000", "TRUE")
 COLUMNS = ("model", "step", "loss", "error", "data", "params", "state")
@@ -20,7 +20,9 @@ def good(rng):
         own, rate, data = 0.05 * rng.normal(), rng.uniform(0.5, 1.5), int(rng.integers(1 + runs // 3))
         for step in range(steps):
             loss = 1 + 2 * np.exp(-rate * (step + 1)) + 0.1 * rng.random()
-            rows.append((f"m{run}", step, loss, 0.3 + 0.1 * loss + own + 0.01 * rng.normal(), f"d{data}", 10.0 ** (6 + data % 3), "ok"))
+            rows.append(
+                (f"m{run}", step, loss, 0.3 + 0.1 * loss + own + 0.01 * rng.normal(), f"d{data}", 10.0 ** (6 + data % 3), "ok")
+            )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -56,7 +58,21 @@ def double_column(t, rng):
 
 
 def mistype(t, rng):
-    values = ("high", "", "1,5", True, [1, 2], {"a": 1}, 1 + 2j, Decimal("0.5"), b"x", None, 10**400, "12e4567", datetime(2024, 1, 1))
+    values = (
+        "high",
+        "",
+        "1,5",
+        True,
+        [1, 2],
+        {"a": 1},
+        1 + 2j,
+        Decimal("0.5"),
+        b"x",
+        None,
+        10**400,
+        "12e4567",
+        datetime(2024, 1, 1),
+    )
     return _put(t, rng, _column(rng), values[int(rng.integers(len(values)))], share=float(rng.choice([0.1, 1.0])))
 
 
@@ -156,8 +172,9 @@ def odd_index(t, rng):
 
 
 SPOILERS = (
-    drop_column, rename_column, double_column, mistype, mistype_whole, infinite, missing, constant, constant_in_runs, nearly_constant,
-    extreme, duplicate_rows, copy_run, one_run, two_runs, one_checkpoint, no_rows, exact, strange_names, mixed_names, percentages, odd_index,
+    drop_column, rename_column, double_column, mistype, mistype_whole, infinite, missing, constant, constant_in_runs,
+    nearly_constant, extreme, duplicate_rows, copy_run, one_run, two_runs, one_checkpoint, no_rows, exact, strange_names,
+    mixed_names, percentages, odd_index,
 )  # fmt: skip
 
 

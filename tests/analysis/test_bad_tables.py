@@ -64,7 +64,9 @@ def test_every_bad_table_ends_in_a_result_with_notes_or_in_one_line():
 def command(*arguments):
     root = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(root), "PYTHONIOENCODING": "ascii"}
-    return subprocess.run([sys.executable, "-c", CODE, "analyze", *map(str, arguments)], capture_output=True, text=True, env=environment)
+    return subprocess.run(
+        [sys.executable, "-c", CODE, "analyze", *map(str, arguments)], capture_output=True, text=True, env=environment
+    )
 
 
 def written(table, folder, seed):
@@ -82,7 +84,9 @@ def written(table, folder, seed):
 @pytest.mark.parametrize("seed", range(3, 3 + BY_COMMAND))
 def test_the_command_line_does_the_same(seed, tmp_path):
     table, keywords, used = bad.bad_table(seed)
-    options = [part for role, column in keywords.items() for part in (f"--{role.replace('_', '-')}", column)]
+    table = table.rename(columns=lambda name: name.replace("\x00", "")) if table.columns.is_unique else table
+    values = {role: column.replace("\x00", "") for role, column in keywords.items()}  # no argument holds this character
+    options = [part for role, column in values.items() for part in (f"--{role.replace('_', '-')}", column)]
     done = command(written(table, tmp_path, seed), *options, "--html", tmp_path / "page.html")
     assert "Traceback" not in done.stderr, (used, done.stderr)
     if done.returncode:

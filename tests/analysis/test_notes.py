@@ -31,12 +31,21 @@ def models(seed=1, families=8, each=4):
     family = np.repeat(np.arange(families), each)
     loss = 2 + np.tile(np.linspace(0, 1, each), families) + 0.05 * rng.random(len(family))
     table = pd.DataFrame({"model": [f"m{i}" for i in range(len(family))], "family": [f"f{f}" for f in family], "loss": loss})
-    return table.assign(err=0.1 + 0.2 * (loss - 2) + 0.02 * rng.normal(size=len(family)), params=1e6 * 3.0 ** rng.integers(0, 4, len(family)))
+    return table.assign(
+        err=0.1 + 0.2 * (loss - 2) + 0.02 * rng.normal(size=len(family)), params=1e6 * 3.0 ** rng.integers(0, 4, len(family))
+    )
 
 
 def still(table):
     return table.assign(loss=table.loss.where(table.data != "d1", 1.5))
 
+
+def stopped(table):
+    return table.assign(state=table.state.where(table.step > 0, "maximum iterations"))
+
+
+BY_FAMILY = NAMES | {"family": "family"}
+alone = models(each=1, families=12)
 
 # code: (table that calls for the note, its keywords, table that does not, its keywords)
 CASES = {
@@ -53,13 +62,13 @@ CASES = {
     11: (pd.concat([runs(), runs().head(1).assign(model="one", loss=2.7)]), ALL, runs(), ALL),
     12: (still(runs()), ALL, runs(), ALL),
     13: (runs(), {k: v for k, v in ALL.items() if k != "cluster"}, runs(), ALL),
-    14: (models(), NAMES, models(), NAMES | {"family": "family"}),
-    15: (models(each=1, families=12).assign(loss=lambda t: t.loss + np.arange(12) / 9), NAMES | {"family": "family"}, models(), NAMES | {"family": "family"}),
+    14: (models(), NAMES, models(), BY_FAMILY),
+    15: (alone.assign(loss=alone.loss + np.arange(12) / 9), BY_FAMILY, models(), BY_FAMILY),
     16: (models(), NAMES, runs(), ALL),
     17: (runs(), {k: v for k, v in ALL.items() if k != "size"}, runs(), ALL),
-    18: (runs().assign(state=lambda t: t.state.where(t.step > 0, "maximum iterations")), ALL | {"status": "state"}, runs(), ALL | {"status": "state"}),
+    18: (stopped(runs()), ALL | {"status": "state"}, runs(), ALL | {"status": "state"}),
     19: (runs(), ALL | {"draws": "shared"}, runs(), ALL),
-    20: (models().assign(loss=lambda t: t.loss + (t.family != "f0")), NAMES | {"family": "family"}, models(), NAMES | {"family": "family"}),
+    20: (models().assign(loss=lambda t: t.loss + (t.family != "f0")), BY_FAMILY, models(), BY_FAMILY),
     21: (runs().assign(err=lambda t: 0.1 + 0.2 * t.loss), ALL, runs(), ALL),
     22: (runs(26).assign(params=lambda t: 1e6 + t.model.str[1:].astype(int)), ALL, runs(), ALL),
 }  # fmt: skip

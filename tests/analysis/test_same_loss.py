@@ -14,7 +14,7 @@ def table(seed=0, runs=7, steps=5, targets=2):
     rows = []
     for target in range(targets):
         for run in range(runs):
-            for step in range(steps):
+            for _ in range(steps):
                 middle, half = rng.normal(), 0.3 * rng.random()
                 rows.append((f"r{run}", target, rng.random(), middle - half, middle + half, 0.1 * (run % 2), run % 3))
     return pd.DataFrame(rows, columns=["run", "target", "loss", "low", "high", "lr", "n"])

@@ -132,7 +132,9 @@ def test_the_chain_of_laws_predicts_a_table_in_which_they_hold():
 @pytest.mark.parametrize(("alpha", "b"), [(0.2, 0.4), (0.05, 0.9)])
 def test_the_two_parameters_of_the_risk_law_come_out(alpha, b):
     found = import_module("dubois2023").recompute(dubois(alpha, b))
-    np.testing.assert_allclose((found["alpha"], found["B"], found["R2 of the two-parameter law"]), (alpha, b, 1), rtol=0.01)  # clipping hides a little
+    np.testing.assert_allclose(
+        (found["alpha"], found["B"], found["R2 of the two-parameter law"]), (alpha, b, 1), rtol=0.01
+    )  # clipping hides a little
     assert (found["models"], found["models with all four components"], found["rows (model x label budget)"]) == (40, 39, 195)
 
 
@@ -185,7 +187,9 @@ def test_correlations_of_huang_are_those_of_the_rows_that_are_there():
     known = table.dropna(subset="acc_arc_c")
     np.testing.assert_allclose(found["bpc_cc with ARC-C"], np.corrcoef(known["bpc_cc"], known["acc_arc_c"])[0, 1])
     three = np.nanmean(table[["acc_mmlu", "acc_arc_c", "acc_hellaswag"]], axis=1)
-    np.testing.assert_allclose(found["bpc_avg with the mean of MMLU, ARC-C and HellaSwag"], np.corrcoef(table["bpc_avg"], three)[0, 1])
+    np.testing.assert_allclose(
+        found["bpc_avg with the mean of MMLU, ARC-C and HellaSwag"], np.corrcoef(table["bpc_avg"], three)[0, 1]
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

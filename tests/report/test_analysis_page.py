@@ -38,7 +38,7 @@ def test_the_figure_shows_the_rows_and_the_line_that_was_fitted(steps):
     (x0, x1), (y0, y1) = line.get_data()
     assert (y1 - y0) / (x1 - x0) == pytest.approx(result.slope.estimate)
     assert (x0, y0) == pytest.approx((result.intercept_at, result.intercept.estimate))
-    assert [text.get_text() for text in right.get_yticklabels()][0] == "slope"
+    assert right.get_yticklabels()[0].get_text() == "slope"
     assert r"val \$loss\$" in left.get_xlabel()
 
 
@@ -68,3 +68,12 @@ def test_numbers_that_are_not_there_have_their_reason_on_the_page():
     frame["val $loss$"] += 9.0 * frame["model"].str.startswith("h")
     text = analysis_page(analyze(frame, **NAMES, step="step"), title="t")
     assert "no common loss" in text and ">nan<" not in text
+
+
+def test_names_that_the_font_lacks_are_boxes_in_the_figure_and_themselves_in_the_text(recwarn):
+    frame = table().rename(columns={"val $loss$": "模型\\frac$"})
+    result = analyze(frame, **(NAMES | {"pre": "模型\\frac$"}), step="step")
+    text = analysis_page(result, title="模型")
+    left, _ = analysis_figure(result).axes
+    assert left.get_xlabel() == "\u25a1\u25a1\\frac\\$" and "per unit of 模型" in text
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
