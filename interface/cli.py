@@ -140,17 +140,16 @@ def _sweep(options: SweepOptions, sweeps: Path) -> int:
     path = _sweep_file(options.sweep, names)
     _check(options)
 
-    from interface.sweep import load, missing
+    from interface.sweep import BYTES_A_ROW, load, missing
 
     sweep = load(path, options.scale)
     folder = options.out or Path("out") / sweep.name
     todo = missing(sweep, sweep.pretrainings, folder, keep_older=options.keep_older)
     jobs = min(options.jobs or os.cpu_count() or 1, len(sweep.jobs))
     share = len(todo) / len(sweep.pretrainings)
-    from interface.sweep import BYTES_A_ROW
-
     print(
-        f"{sweep.name}: {len(sweep.pretrainings)} runs in {len(sweep.jobs)} jobs, {sweep.n_rows} rows, {len(todo)} runs missing in {folder}\n"
+        f"{sweep.name}: {len(sweep.pretrainings)} runs in {len(sweep.jobs)} jobs, {sweep.n_rows} rows; "
+        f"{len(todo)} runs are missing in {folder}\n"
         f"about {_duration(share * sweep.seconds / jobs)} with {jobs} process(es) on {options.device}, "
         f"{2 * sweep.n_rows * BYTES_A_ROW / 1e6:.0f} MB on disk",
         flush=True,

@@ -1,6 +1,6 @@
 """Can the verdicts be trusted? Size, power, coverage and confusion of every claim and interval, by simulation.
 
-    python studies/calibration.py [--tables 1000] [--simulations 2000] [--worlds 100] [--workers 2] [--only size power ...] [--out DIR]
+    python studies/calibration.py [--tables 1000] [--simulations 2000] [--worlds 100] [--workers 2] [--only size ...] [--out DIR]
 
 Parts (all by default): `checkpoints` (what checkpoints taken for units do), `power`, `size` (claims on shared nulls with theta
 exactly at the smallest effect, 6, 12 and 24 instances), `planted` (claims with and without their effect), `worlds` (claims on exact
@@ -21,6 +21,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from exact_worlds import exact_world
 from scipy import stats
 
 from interface.analysis import (
@@ -43,7 +44,6 @@ from interface.analysis import (
     wild_bootstrap,
     within_between,
 )
-from exact_worlds import exact_world
 from interface.hypotheses import ALL, judge
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -84,7 +84,9 @@ def checkpoints(options: argparse.Namespace) -> Rows:
             p["mixed"].append(mixed_effects(design, flat, run, design).contrast([0, 1]).p_value())
         for name, values in p.items():
             valid = None if name == "naive" else LEVEL
-            rows.append({"part": "checkpoints", "what": name, "clusters": runs, "rate": reject(values), "n": len(values), "most": valid})
+            rows.append(
+                {"part": "checkpoints", "what": name, "clusters": runs, "rate": reject(values), "n": len(values), "most": valid}
+            )
     return rows
 
 
@@ -154,7 +156,9 @@ def size(options: argparse.Namespace) -> Rows:
     tasks += [(name, g, max(options.tables // (1 if g == 12 else 4), 1)) for name in further for g in INSTANCES]
     rows = [row for part in spread(size_cell, tasks, options.workers) for row in part]
     minutes = (time.perf_counter() - begin) / 60
-    rows.append({"part": "size", "what": f"minutes for {options.tables} nulls of every claim", "rate": minutes, "n": options.tables})
+    rows.append(
+        {"part": "size", "what": f"minutes for {options.tables} nulls of every claim", "rate": minutes, "n": options.tables}
+    )
     return rows
 
 
@@ -167,8 +171,8 @@ def planted_cell(task: tuple) -> Rows:
     verdicts = [judge(h.plant(sign * effect, rng, between=0.1), [h])[0].outcome for _ in range(tables)]
     counts = {o: verdicts.count(o) for o in ("supported", "refuted", "undecided", "untestable")}
     false = counts["refuted"] if effect else counts["supported"]
-    return [{"part": "planted", "what": f"{number} {h.claim.name}: effect {effect:g}", "clusters": 12, "rate": false / tables, "n": tables,
-             "most": LEVEL, "detail": ", ".join(f"{k} {v}" for k, v in counts.items() if v)}]  # fmt: skip
+    return [{"part": "planted", "what": f"{number} {h.claim.name}: effect {effect:g}", "clusters": 12, "rate": false / tables,
+             "n": tables, "most": LEVEL, "detail": ", ".join(f"{k} {v}" for k, v in counts.items() if v)}]  # fmt: skip
 
 
 def planted(options: argparse.Namespace) -> Rows:
@@ -188,8 +192,8 @@ def world_cell(task: tuple) -> Rows:
     for number in (1, 2, 3):
         found = {o: counts.get((number, o), 0) for o in ("supported", "refuted", "undecided", "untestable")}
         false = found["refuted"] if linked else found["supported"]
-        rows.append({"part": "worlds", "what": f"{number} {ALL[number - 1].claim.name}: {'true' if linked else 'false'}", "clusters": 12,
-                     "rate": false / worlds, "n": worlds, "most": LEVEL,
+        what = f"{number} {ALL[number - 1].claim.name}: {'true' if linked else 'false'}"
+        rows.append({"part": "worlds", "what": what, "clusters": 12, "rate": false / worlds, "n": worlds, "most": LEVEL,
                      "detail": ", ".join(f"{k} {v}" for k, v in found.items() if v)})  # fmt: skip
     return rows
 
@@ -257,7 +261,11 @@ def one_data_set_covers(rng: np.random.Generator, g: int) -> dict[str, bool]:
     return {"one data set, permutation": covered(permuted_slope(x, y).interval(), 0.7)}
 
 
-COVERING: tuple[Callable[[np.random.Generator, int], dict[str, bool]], ...] = (numbers_cover, regressions_cover, one_data_set_covers)
+COVERING: tuple[Callable[[np.random.Generator, int], dict[str, bool]], ...] = (
+    numbers_cover,
+    regressions_cover,
+    one_data_set_covers,
+)
 SHORT = {"spread at x0 (2 runs)": 0.92, "CR1": 0.9, "hinge: knot": 0.92, "errors in variables": 0.92, "mediation: indirect": 0.92,
          "spread of all (9 runs)": 0.94, "exponential link: rate": 0.92, "mixed effects": 0.93}  # fmt: skip
 
@@ -327,7 +335,15 @@ def judged(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-PARTS = {"checkpoints": checkpoints, "power": power, "size": size, "planted": planted, "worlds": worlds, "coverage": coverage, "noise": noise}
+PARTS = {
+    "checkpoints": checkpoints,
+    "power": power,
+    "size": size,
+    "planted": planted,
+    "worlds": worlds,
+    "coverage": coverage,
+    "noise": noise,
+}
 
 
 def main() -> None:

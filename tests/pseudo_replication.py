@@ -32,7 +32,7 @@ def run_slopes(y: np.ndarray) -> np.ndarray:
 
 def naive_p(y: np.ndarray) -> np.ndarray:
     """(tables,) p of slope 0 by least squares over all checkpoints with run means removed: what must never be printed."""
-    tables, runs, steps = y.shape
+    _, runs, steps = y.shape
     centred = y - y.mean(axis=2, keepdims=True)
     slope = run_slopes(y).mean(axis=1)
     df = runs * (steps - 1) - 1

@@ -3,8 +3,8 @@
 from interface.analysis._contrast import Contrast as Contrast
 from interface.analysis._least_squares import ClusteredFit as ClusteredFit
 from interface.analysis._least_squares import clustered_fit as clustered_fit
-from interface.analysis._notes import CATALOGUE as CATALOGUE
 from interface.analysis._link import LinkFit as LinkFit
+from interface.analysis._notes import CATALOGUE as CATALOGUE
 from interface.analysis._notes import Note as Note
 from interface.analysis._panels import SUPERVISED as SUPERVISED
 from interface.analysis._panels import Cell as Cell
@@ -26,6 +26,8 @@ from interface.analysis.errors_in_variables import errors_in_variables as errors
 from interface.analysis.exponential_link import exponential_link as exponential_link
 from interface.analysis.exponential_link import plain_amplitude as plain_amplitude
 from interface.analysis.exponential_link import power_link as power_link
+from interface.analysis.floor_profile import FloorProfile as FloorProfile
+from interface.analysis.floor_profile import floor_profile as floor_profile
 from interface.analysis.hinge import hinge as hinge
 from interface.analysis.isotonic import Monotonicity as Monotonicity
 from interface.analysis.isotonic import isotonic_link as isotonic_link
@@ -58,8 +60,8 @@ from interface.analysis.progress_slope import ProgressSlope as ProgressSlope
 from interface.analysis.progress_slope import progress_slope as progress_slope
 from interface.analysis.same_loss import SameLoss as SameLoss
 from interface.analysis.same_loss import same_loss as same_loss
-from interface.analysis.study_notes import study_notes as study_notes
 from interface.analysis.sigmoid_link import sigmoid_link as sigmoid_link
+from interface.analysis.study_notes import study_notes as study_notes
 from interface.analysis.sufficiency import Sufficiency as Sufficiency
 from interface.analysis.sufficiency import sufficiency as sufficiency
 from interface.analysis.summary import summarize as summarize

@@ -90,7 +90,9 @@ def errors_in_variables(
     sxx, sxy, noise = moments(np.ones(len(x), bool))
     reliability = 1 - noise / sxx if sxx > 0 else 0.0
     if not reliability > NEARLY_NONE:
-        raise ValueError(f"errors_in_variables: the reliability of x is {reliability:.2g}; it is noise: measure L_pre on more draws")
+        raise ValueError(
+            f"errors_in_variables: the reliability of x is {reliability:.2g}; it is noise: measure L_pre on more draws"
+        )
     left_out = []
     for cluster in range(g):
         xx, xy, n = moments(codes != cluster)

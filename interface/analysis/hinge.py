@@ -25,7 +25,8 @@ def hinge(
     """y = level + below (x - knot) left of the knot, level + above (x - knot) right of it; parameters knot, level, below, above.
 
     The knot is searched on a grid between the 10th and 90th percentile of x and refined, on the rows for the estimate and by a
-    parabola in resamples; "bound hit": the best one is at an end, so that there may be none. Its interval means nothing where `below` and `above` do not differ.
+    parabola in resamples; "bound hit": the best one is at an end, so that there may be none. Its interval means nothing where
+    `below` and `above` do not differ.
 
     Args:
         x, y: (n,) pretraining loss, adaptation loss or error.
@@ -48,7 +49,8 @@ def hinge(
     x, y, codes = checked(x, y, clusters, 4)
     middle, half, centre = 0.5 * (x.min() + x.max()), 0.5 * np.ptp(x), y.mean()
     u, v = (x - middle) / half, y - centre
-    knots = np.linspace(*np.quantile(u, [TRIMMED, 1 - TRIMMED]), KNOTS)
+    first, last = np.quantile(u, [TRIMMED, 1 - TRIMMED])
+    knots = np.linspace(first, last, KNOTS)
     g = int(codes.max()) + 1
     products = np.stack([_products(u, v, codes, knot, g) for knot in knots], axis=1)  # (g, knots, 4, 4)
     weights = np.vstack([np.ones(g), cluster_weights(g, resamples, rng)])

@@ -88,14 +88,16 @@ def mediation(
     if g < FEWEST:
         raise ValueError(f"mediation: {g} cluster(s); at least {FEWEST} are needed for a bootstrap over clusters")
     centre, scale = z[:, 1:].mean(0), z[:, 1:].std(0)
-    if (scale[:-1] == 0).any() or np.linalg.matrix_rank((z[:, :-1] - np.r_[0, centre[:-1]]) / np.r_[1, scale[:-1]]) < z.shape[1] - 1:
+    standard = (z[:, :-1] - np.r_[0, centre[:-1]]) / np.r_[1, np.where(scale[:-1] > 0, scale[:-1], 1)]
+    if (scale[:-1] == 0).any() or np.linalg.matrix_rank(standard) < standard.shape[1]:
         raise ValueError("mediation: treatment, mediator and controls are collinear; no effect can be split")
     z[:, 1:] = (z[:, 1:] - centre) / np.where(scale > 0, scale, 1)
     products = np.zeros((g, z.shape[1], z.shape[1]))
     np.add.at(products, codes, z[:, :, None] * z[:, None, :])
     weights = np.vstack([np.ones(g), cluster_weights(g, resamples, rng)])
     effects = _effects(np.tensordot(weights, products, axes=1)) * scale[-1] / scale[-3]
-    return Mediation(*map(float, effects[0]), g, effects[1:])
+    indirect, direct, total = map(float, effects[0])
+    return Mediation(indirect, direct, total, g, effects[1:])
 
 
 def _effects(moments: np.ndarray) -> np.ndarray:

@@ -80,15 +80,14 @@ def permuted_slope(x: ArrayLike, y: ArrayLike, *, rng: np.random.Generator | Non
     levels = x.shape[1]
     if levels < 2:
         raise ValueError("permuted_slope: 1 level of n_unlabelled; runs that differ in it are needed")
-    x, y = (np.moveaxis(v, 1, 2).reshape(-1, levels, v.shape[3]) for v in (x, y))  # (blocks, levels, steps)
-    x, y = (v - v.mean(axis=1, keepdims=True) for v in (x, y))
-    xx = float((x * x).sum())
+    dx, dy = (_blocks(v) for v in (x, y))
+    xx = float((dx * dx).sum())
     if not xx > 0:
         raise ValueError("permuted_slope: x does not vary between levels of n_unlabelled; no slope is identified")
     orders = np.array(list(itertools.permutations(range(levels))))
-    against_y = np.stack([(x * y[:, order]).sum(axis=(1, 2)) for order in orders], axis=1)  # (blocks, orders)
-    against_x = np.stack([(x * x[:, order]).sum(axis=(1, 2)) for order in orders], axis=1)
-    total = factorial(levels) ** len(x)
+    against_y = np.stack([(dx * dy[:, order]).sum(axis=(1, 2)) for order in orders], axis=1)  # (blocks, orders)
+    against_x = np.stack([(dx * dx[:, order]).sum(axis=(1, 2)) for order in orders], axis=1)
+    total = factorial(levels) ** len(dx)
     if total <= ENUMERATED:
         a, c = np.zeros(1), np.zeros(1)
         for block_y, block_x in zip(against_y, against_x, strict=True):
@@ -96,9 +95,9 @@ def permuted_slope(x: ArrayLike, y: ArrayLike, *, rng: np.random.Generator | Non
     else:
         if rng is None:
             raise ValueError(f"permuted_slope: {total:.2g} rearrangements are too many to try all; give rng")
-        picks = rng.integers(0, len(orders), size=(draws, len(x)))
+        picks = rng.integers(0, len(orders), size=(draws, len(dx)))
         picks[0] = 0
-        rows = np.arange(len(x))
+        rows = np.arange(len(dx))
         a, c = against_y[rows, picks].sum(axis=1), against_x[rows, picks].sum(axis=1)
     # |a - theta c| >= |A - theta C| holds between the two slopes at which both sides are equal, because |c| <= C
     own, whole = a[0], c[0]
@@ -108,7 +107,13 @@ def permuted_slope(x: ArrayLike, y: ArrayLike, *, rng: np.random.Generator | Non
     low, high = np.minimum(first, second), np.maximum(first, second)
     low, high = np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
     low, high = np.minimum(low, slope), np.maximum(high, slope)  # round-off
-    return PermutedSlope(slope, len(a), total <= ENUMERATED, 1 / len(a), len(x), CONDITIONAL, low, high)
+    return PermutedSlope(slope, len(a), total <= ENUMERATED, 1 / len(a), len(dx), CONDITIONAL, low, high)
+
+
+def _blocks(values: np.ndarray) -> np.ndarray:
+    """(l, n, s, t) -> (blocks, levels, steps), less the mean over levels of each step."""
+    blocks = np.moveaxis(values, 1, 2).reshape(-1, values.shape[1], values.shape[3])
+    return np.asarray(blocks - blocks.mean(axis=1, keepdims=True))
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray, scale: float) -> np.ndarray:

@@ -57,7 +57,7 @@ def placebos(panel: Panel, *, scale: Scale = "own") -> Placebos:
 
 
 def random_label(panel: Panel, *, smallest_effect: float = SMALLEST_EFFECT, level: float = 0.05) -> tuple[ClusterMean, Equivalence]:
-    """Data slope where the label is drawn at random for each draw, on the in-domain scale, and whether it is shown to be negligible.
+    """Data slope where the label is drawn at random for each draw, on the in-domain scale, and whether it is negligible.
 
     Labels attached to base images can be memorised, and a label that is a function of x is no null: the label must be drawn anew
     for every draw. It is judged against the smallest effect, because common draws leave slopes of some thousandths.

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from statsmodels.stats.proportion import proportion_confint
 
-
 Kind = Literal["predictable", "inverse", "non-monotone", "noisy", "none", "breakthrough"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 EXPLAINED = 0.7  # share of the variance of y that a form must explain to count
@@ -47,7 +46,7 @@ def task_kind(x: ArrayLike, y: ArrayLike, *, smallest_effect: float, stderr: flo
 
     none: the range of y is below the smallest effect, or its standard deviation within 1.5 evaluation errors; breakthrough, then
     non-monotone: a broken line explains .7 of the variance and .15 more than the line, with one side flat and the fall at low
-    pretraining loss, or with slopes of opposite sign; predictable or inverse: a line or a bend explains .7, by its sign; else noisy.
+    pretraining loss, or with slopes of opposite sign; predictable or inverse: a line or a bend explains .7, by sign; else noisy.
 
     Args:
         x: (n,) pretraining loss of each model.
@@ -58,8 +57,8 @@ def task_kind(x: ArrayLike, y: ArrayLike, *, smallest_effect: float, stderr: flo
     Raises:
         ValueError: if there are fewer than 8 models, shapes differ, a value is not finite or x is constant.
 
-    Source: the kinds of Lourie, Hu and Cho, "Scaling laws are unreliable for downstream tasks", 2025, arXiv:2507.00885, section 3,
-        which were told apart by eye; the rules are ours.
+    Source: the kinds of Lourie, Hu and Cho, "Scaling laws are unreliable for downstream tasks", 2025, arXiv:2507.00885, which
+        were told apart by eye; the rules are ours.
 
     Example:
         >>> x = np.linspace(2, 4, 20)
@@ -69,7 +68,9 @@ def task_kind(x: ArrayLike, y: ArrayLike, *, smallest_effect: float, stderr: flo
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or len(x) < FEWEST:
-        raise ValueError(f"task_kind: x and y have shapes {x.shape} and {y.shape}; allowed: one value each of at least {FEWEST} models")
+        raise ValueError(
+            f"task_kind: x and y have shapes {x.shape} and {y.shape}; allowed: one value each of at least {FEWEST} models"
+        )
     if not (np.isfinite(x).all() and np.isfinite(y).all()) or not np.ptp(x) > 0:
         raise ValueError("task_kind: a value is not finite, or x is constant")
     total = float(((y - y.mean()) ** 2).sum())

@@ -12,7 +12,7 @@ FEWEST = 6  # groups on either side below which the variance is too noisy to use
 
 
 def two_way(design: ArrayLike, y: ArrayLike, first: ArrayLike, second: ArrayLike, weights: ArrayLike) -> Contrast:
-    """weights'coefficients in units of y, with errors that may depend inside either of two groupings; t with the fewer groups less 1.
+    """weights'coefficients in units of y, with errors that may depend inside either grouping; t with fewer groups less 1.
 
     Args:
         design: (n, k), the constant included.

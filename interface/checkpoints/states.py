@@ -51,9 +51,8 @@ def from_states(
             )
         for key, value in state.items():
             if value.shape != expected[key].shape:
-                raise ValueError(
-                    f"from_states: {key} of step {step} has shape {tuple(value.shape)}; the module's is {tuple(expected[key].shape)}"
-                )
+                shapes = f"{tuple(value.shape)}; the module's is {tuple(expected[key].shape)}"
+                raise ValueError(f"from_states: {key} of step {step} has shape {shapes}")
     template = copy.deepcopy(module)
     return [
         Checkpoint(run=run, step=step, load=partial(_load, template, states[step]), embed=embed or call, facts=facts)

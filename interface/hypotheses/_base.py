@@ -199,9 +199,7 @@ def average(
     )
 
 
-def over_instances(
-    values: pd.Series, claim: Claim, *, target: str = "", unit: str = "", detail: str = ""
-) -> ClaimResult:
+def over_instances(values: pd.Series, claim: Claim, *, target: str = "", unit: str = "", detail: str = "") -> ClaimResult:
     """t over instances of one value each, indexed by instance; for claims that read rows and not panels."""
     theta = cluster_mean(values.to_numpy(dtype=np.float64), values.index.tolist(), reason=f"needs {claim.needs}")
     return ClaimResult(theta, target=target, needs=shortage(theta), raw=theta.estimate, unit=unit, detail=detail)

@@ -103,7 +103,7 @@ def planted(
 
 
 def planted_pair(effect: float, rng: np.random.Generator, *, instances: int, between: float) -> pd.DataFrame:
-    """Two encoders of a pretext that share L_pre; the second lies `effect` ranges higher once trained, with scatter over instances."""
+    """Two encoders of a pretext that share L_pre; the second lies `effect` ranges higher once trained, with scatter."""
     frame = planted(rng, [Target(between=between)], instances=instances, cells={"Autoencoding": ("A",)}, replicates=1, noise=0.0)
     own = (effect + between * rng.normal(size=instances))[pd.factorize(frame["instance"])[0]]
     second = frame.assign(encoder="B", run=frame["run"] + "B", l_adapt=frame["l_adapt"] + own * (frame["step"] > 0))
@@ -145,7 +145,11 @@ def planted_depths(effect: float, rng: np.random.Generator, *, shift: str, insta
     """Two depths; in-domain the earlier loses .2 ranges, under full shift `effect` on top of that."""
     parts = []
     for depth, gap in ((1.0, 0.2), (3.0, 0.0)):
-        targets = [Target(between=0.0), Target(shift, 0.5, intercept=0.3, between=0.0), Target(shift, 1.0, intercept=0.6, between=0.0)]
+        targets = [
+            Target(between=0.0),
+            Target(shift, 0.5, intercept=0.3, between=0.0),
+            Target(shift, 1.0, intercept=0.6, between=0.0),
+        ]
         frame = planted(np.random.default_rng(0), targets, instances=instances, replicates=1, noise=0.0)
         progress = np.exp(-SPEED * frame["lr"] * frame["step"])
         own = (effect + between * rng.normal(size=instances))[pd.factorize(frame["instance"])[0]] * frame["strength"]

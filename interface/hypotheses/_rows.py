@@ -17,9 +17,9 @@ def last_checkpoints(frame: pd.DataFrame) -> pd.DataFrame:
         ValueError: if they come in several units, which are never pooled.
     """
     rows = frame[(frame["step"] == frame.groupby("run", observed=True)["step"].transform("max")) & (frame["pretext"] != SUPERVISED)]
-    if "unit" in rows.columns and rows["unit"].nunique() > 1:
-        kinds = ", ".join(sorted(map(str, rows["unit"].unique())))
-        raise ValueError(f"test: frame holds {rows['unit'].nunique()} kinds of unit ({kinds}), which are never pooled; pass one")
+    kinds = sorted(map(str, rows["unit"].unique())) if "unit" in rows.columns else []
+    if len(kinds) > 1:
+        raise ValueError(f"test: frame holds {len(kinds)} kinds of unit ({', '.join(kinds)}), which are never pooled; pass one")
     return rows
 
 

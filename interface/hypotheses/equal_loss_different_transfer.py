@@ -15,14 +15,14 @@ CLAIM = Claim(
     number=4,
     name="equal_loss_different_transfer",
     statement="A treatment moves the minimal adaptation loss at equal pretraining loss.",
-    theta="y of the second minus y of the first encoder at equal head-profiled L_pre, in in-domain ranges of the first, mean over pretexts",
+    theta="y of the second minus y of the first encoder at equal L_pre, in in-domain ranges of the first, mean over pretexts",
     direction="either",
     needs="rows of two encoders of one pretext at equal n_unlabelled, whose runs share a pretraining loss",
 )
 
 
 def test(frame: pd.DataFrame | Panels) -> ClaimResult:
-    """theta: L* of the second encoder minus L* of the first at equal L_pre, in-domain adaptation ranges of the first, over instances.
+    """theta: L* of the second encoder minus L* of the first at equal L_pre, in ranges of the first, over instances.
 
     The two treatments are the first and the last encoder of a pretext in the order of their names. Runs are compared at the largest
     n_unlabelled and equal learning rate, on the descending branches, at the larger of the two lowest L_pre; a pair is missing, and
@@ -47,13 +47,17 @@ def test(frame: pd.DataFrame | Panels) -> ClaimResult:
         pairs, missing = pairs + used, missing + lost
     if not effects:
         return untestable(CLAIM.needs)
-    return average(effects, found, CLAIM, scale="in_domain", units=units, detail=f"{pairs} pairs of runs, {missing} without a common loss")
+    return average(
+        effects, found, CLAIM, scale="in_domain", units=units, detail=f"{pairs} pairs of runs, {missing} without a common loss"
+    )
 
 
 def _contrast(first: Panel, second: Panel) -> tuple[np.ndarray, int, int]:
     """(i,) mean over learning rates of the difference at equal loss, and how many pairs entered and did not."""
     losses = [panel.loss[:, :, -1].mean(axis=-1, keepdims=True) for panel in (first, second)]
-    pre = [np.where(np.isnan(loss[..., 0]), np.nan, panel.pre[:, :, -1]) for loss, panel in zip(losses, (first, second), strict=True)]
+    pre = [
+        np.where(np.isnan(loss[..., 0]), np.nan, panel.pre[:, :, -1]) for loss, panel in zip(losses, (first, second), strict=True)
+    ]
     equal = np.maximum(ends(pre[0])[1], ends(pre[1])[1])
     read = [at(p, loss, equal)[..., 0] for p, loss in zip(pre, losses, strict=True)]
     contrast = (read[1] - read[0]) / first.range("in_domain")[:, None]

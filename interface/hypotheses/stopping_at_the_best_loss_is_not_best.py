@@ -19,7 +19,7 @@ CLAIM = Claim(
 )
 
 
-def test(frame: pd.DataFrame | Panels, *, shift: str = IN_DOMAIN) -> ClaimResult:
+def test(frame: pd.DataFrame | Panels, *, shift: str = IN_DOMAIN) -> ClaimResult:  # noqa: PT028 (no test of pytest's)
     """theta: regret of stopping each run at its lowest L_pre, in adaptation ranges, mean over runs and cells, over instances.
 
     The best checkpoint is chosen by the side of L* that comes from the draws a probe was fitted on, and both checkpoints are valued

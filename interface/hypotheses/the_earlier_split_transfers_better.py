@@ -7,7 +7,16 @@ import pandas as pd
 
 from interface.analysis import IN_DOMAIN, Cell, Panel, Panels
 from interface.analysis.branch import at, ends
-from interface.hypotheses._base import ALONE, Claim, ClaimResult, Hypothesis, average, self_supervised, single_population, untestable
+from interface.hypotheses._base import (
+    ALONE,
+    Claim,
+    ClaimResult,
+    Hypothesis,
+    average,
+    self_supervised,
+    single_population,
+    untestable,
+)
 from interface.hypotheses._planted import planted_depths
 
 CLAIM = Claim(
@@ -21,7 +30,7 @@ CLAIM = Claim(
 SHIFT = "concept"
 
 
-def test(frame: pd.DataFrame | Panels, *, shift: str = SHIFT) -> ClaimResult:
+def test(frame: pd.DataFrame | Panels, *, shift: str = SHIFT) -> ClaimResult:  # noqa: PT028 (no test of pytest's)
     """theta: how much more of L* the earliest split saves under the largest shift than in-domain, in-domain ranges, over instances.
 
     L* is read off at the lowest L_pre that each run with the largest n_unlabelled reaches, mean over learning rates; early is the

@@ -21,7 +21,7 @@ CLAIM = Claim(
 
 
 def test(frame: pd.DataFrame) -> ClaimResult:
-    """theta: loss of fine-tuning minus loss of probing at equal labels, in the losses' unit: the weaker of its two ends, over instances.
+    """theta: fine-tuning minus probing at equal labels, in the losses' unit: the weaker of its two ends, over instances.
 
     Last checkpoints, in-domain, self-supervised pretexts; mean over everything else inside an instance. The claim needs both
     ends, so that its p is the larger one (intersection-union); it is refuted by one end that is significantly the wrong way round,
@@ -43,7 +43,9 @@ def test(frame: pd.DataFrame) -> ClaimResult:
     fewest, most = gaps["n_labels"].min(), gaps["n_labels"].max()
     ends = [gaps[gaps["n_labels"] == n].groupby("instance")["difference"].mean() for n in (fewest, most)]
     unit = str(rows["unit"].iloc[0]) if "unit" in rows.columns else ""
-    results = [over_instances(values, CLAIM, target=f"{n:g} labels", unit=unit) for values, n in zip(ends, (fewest, most), strict=True)]
+    results = [
+        over_instances(values, CLAIM, target=f"{n:g} labels", unit=unit) for values, n in zip(ends, (fewest, most), strict=True)
+    ]
     p = [result.theta.p_value(0.0) for result in results]
     right = [results[0].theta.estimate > 0, results[1].theta.estimate < 0]
     detail = ", ".join(

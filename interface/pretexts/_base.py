@@ -22,7 +22,7 @@ Embed = Callable[[Tensor], Tensor]  # (..., n, d) -> (..., n, features)
 
 
 class ExactLoss(NamedTuple):
-    """Population pretraining losses without sampling error, each (...,): at the trained head (None if unknown), at the best head."""
+    """Population pretraining losses without sampling error, each (...,): at the trained head (None without one), at the best."""
 
     raw: np.ndarray | None
     profiled: np.ndarray

@@ -21,9 +21,9 @@ def answer(verdicts: Sequence[Any] | pd.DataFrame) -> str:
     """
     frame = _base.verdict_frame(verdicts)
     lead = {
-        1: "**Does lower L_pre give lower L\\*_adapt?** In-domain, when only the amount of unlabelled data changes, L\\*_adapt moves by",
+        1: "**Does lower L_pre give lower L\\*_adapt?** In-domain, moved by unlabelled data alone, L\\*_adapt changes by",
         2: "**What does a concept shift leave?** It adds to what the lowest L_pre leaves of L\\*_adapt",
-        3: "**Does the link need the pretext to see what the label needs?** Between labels it sees and labels it does not, the slope falls by",
+        3: "**Must the pretext see what the label needs?** From labels it sees to labels it does not, the slope falls by",
     }
     sentences = []
     for number, words in lead.items():

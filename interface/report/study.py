@@ -56,7 +56,7 @@ def report(rows: pd.DataFrame, folder: str | Path, *, name: str) -> str:
     page = parts.write_page(
         folder / "report.html", title=f"Sweep {name}", verdicts=verdicts, summary=summary, figures=drawn, notes=notes, places=shown
     )
-    lines = [*_solved(rows), *(str(verdict) for verdict in verdicts)]
+    lines = [*_solved(rows), *(str(verdict) for verdict in verdicts), *_in_words(summary)]
     return "\n".join([*lines, *(f"{what}: {where}" for what, where in shown.items()), f"report: {page}"])
 
 
@@ -72,6 +72,20 @@ def _solved(rows: pd.DataFrame) -> list[str]:
     return [
         f"probes solved to a proven gap of {SOLVED:g}: {solved:.2%} of {len(gaps)}" + (f" (brackets: {others})" if others else "")
     ]
+
+
+def _in_words(summary: pd.DataFrame) -> list[str]:
+    """The verdict in words of every cell, pretexts down and shifts across: one short table a source."""
+    tables = []
+    for source, cells in summary.groupby("source", sort=False):
+        names = _base.shift_names(cells)
+        named = cells.merge(names, on=["shift", "strength"])
+        words = named.pivot_table(index=["pretext", "encoder"], columns="name", values="word", aggfunc="first").reindex(
+            columns=list(names["name"])
+        )
+        words.columns.name = None
+        tables.append(f"{source}, in words:\n{words.reset_index().to_string(index=False, justify='left')}")
+    return tables
 
 
 def _figures(wide: pd.DataFrame, summary: pd.DataFrame) -> dict[str, tuple[str, Callable[[], Figure]]]:

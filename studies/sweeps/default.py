@@ -97,6 +97,10 @@ def cells(scale: float = 1.0) -> Sweep:
         (LinearEncoder(RANK), MLP(64, RANK, bias=False)),
     )
     glyphs = glyph_runs(
-        min(6, max(2, round(6 * scale))), (Autoencoding(hidden=64), MaskedPrediction(hidden=64), InfoNCE(), Supervised()), GLYPH_STEPS, 64, 16
+        min(6, max(2, round(6 * scale))),
+        (Autoencoding(hidden=64), MaskedPrediction(hidden=64), InfoNCE(), Supervised()),
+        GLYPH_STEPS,
+        64,
+        16,
     )
     return Sweep("default", tuple(gaussian + glyphs), transfers)

@@ -23,5 +23,7 @@ def cells(scale: float = 1.0) -> Sweep:
     gaussian = default.gaussian_runs(
         max(2, round(4 * scale)), (Autoencoding(), SpectralContrastive()), (LinearEncoder(4), MLP(64, 4, bias=False))
     )
-    glyphs = default.glyph_runs(min(6, max(2, round(3 * scale))), (Autoencoding(hidden=64), Supervised()), default.GLYPH_STEPS[:-1], 64, 16)
+    glyphs = default.glyph_runs(
+        min(6, max(2, round(3 * scale))), (Autoencoding(hidden=64), Supervised()), default.GLYPH_STEPS[:-1], 64, 16
+    )
     return Sweep("smallest", tuple(gaussian + glyphs), default.transfers)

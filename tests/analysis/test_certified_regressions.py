@@ -1,4 +1,4 @@
-"""Certified linear regressions of the Statistical Reference Datasets (National Institute of Standards and Technology, public domain)."""
+"""Certified linear regressions of NIST's Statistical Reference Datasets (public domain)."""
 
 from pathlib import Path
 

@@ -15,7 +15,11 @@ def exponential(x, a, b, c):
 def table(rng, clusters=30, each=6, noise=0.03, between=0.02):
     cluster = np.repeat(np.arange(clusters), each)
     x = rng.uniform(1, 4, clusters * each)
-    return x, exponential(x, 0.8, -1.6, 1.0) + between * rng.normal(size=clusters)[cluster] + noise * rng.normal(size=len(x)), cluster
+    return (
+        x,
+        exponential(x, 0.8, -1.6, 1.0) + between * rng.normal(size=clusters)[cluster] + noise * rng.normal(size=len(x)),
+        cluster,
+    )
 
 
 @pytest.mark.parametrize("own", [True, False])

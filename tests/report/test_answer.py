@@ -5,7 +5,14 @@ from interface.report import answer, write_answer
 
 
 def verdicts(estimate=0.5):
-    row = {"name": "a", "role": "confirmation", "population": "GaussianFactor", "target": "", "n_clusters": 12, "outcome": "supported"}
+    row = {
+        "name": "a",
+        "role": "confirmation",
+        "population": "GaussianFactor",
+        "target": "",
+        "n_clusters": 12,
+        "outcome": "supported",
+    }
     shift = {**row, "number": 2, "population": "Glyphs", "target": "inversion", "estimate": 0.25, "interval": (0.2, 0.3)}
     return pd.DataFrame([{**row, "number": 1, "estimate": estimate, "interval": (0.4, 0.6)}, shift])
 
