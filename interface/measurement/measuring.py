@@ -16,6 +16,7 @@ from interface.measurement.batch import Batch, batches
 from interface.measurement.exact_band import exact_bands, has_band
 from interface.measurement.pretraining import PretrainingLoss, has_exact_loss, pretraining_losses, ratio_loss
 from interface.measurement.transfer import Transfer
+from interface.populations import Pool
 from interface.pretexts import Pretext
 from interface.provenance import code_digest
 from interface.training import Pretraining
@@ -59,13 +60,16 @@ def measure(
         Row: checkpoint by checkpoint within a batch of equal architecture; how many, `n_rows` says beforehand.
 
     Raises:
-        ValueError: if there is nothing to measure, two transfers are equal, or features are not finite.
+        ValueError: if there is nothing to measure, two transfers are equal, a target has no labels, or features are not finite.
     """
     if not checkpoints:
         raise ValueError("measure: checkpoints is empty; give at least one")
     keys = [transfer.key() for transfer in transfers]
     if len(set(keys)) < len(keys):
         raise ValueError("measure: two transfers have equal target, adaptation and replicate; drop one or number the replicates")
+    for transfer in transfers:
+        if isinstance(transfer.target, Pool) and not transfer.target.labelled:
+            raise ValueError(f"measure: the target {transfer.target.instance!r} has no labels; give its Pool a y to adapt to")
     for batch in batches(checkpoints, device=device, batch_size=batch_size):
         yield from _measured(batch, transfers, pre_loss, pre_unit, n_pre, n_fit, n_test, seed)
 

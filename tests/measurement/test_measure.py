@@ -186,6 +186,8 @@ def test_what_cannot_be_measured_is_named():
         list(measure([], [cell]))
     with pytest.raises(ValueError, match="equal target"):
         list(measure(from_states(model, {0: model.state_dict()}, run="r"), [cell, cell]))
+    with pytest.raises(ValueError, match="'blind' has no labels"):
+        list(measure(from_states(model, {0: model.state_dict()}, run="r"), [Transfer(Pool(x, name="blind"))]))
     broken = {k: torch.full_like(v, float("nan")) for k, v in model.state_dict().items()}
     with pytest.raises(ValueError, match=r"run r at step 3 are not finite"):
         list(measure(from_states(model, {3: broken}, run="r"), [cell]))
