@@ -266,8 +266,10 @@ COVERING: tuple[Callable[[np.random.Generator, int], dict[str, bool]], ...] = (
     regressions_cover,
     one_data_set_covers,
 )
-SHORT = {"spread at x0 (2 runs)": 0.92, "CR1": 0.9, "hinge: knot": 0.92, "errors in variables": 0.92, "mediation: indirect": 0.92,
-         "spread of all (9 runs)": 0.94, "exponential link: rate": 0.92, "mixed effects": 0.93}  # fmt: skip
+# what documentation promises instead of .95, at few clusters
+SHORT = {"spread at x0 (2 runs)": 0.925, "spread of all (9 runs)": 0.945, "CR1": 0.9, "CR2": 0.93, "within groups": 0.93,
+         "errors in variables": 0.93, "exponential link: rate": 0.93, "hinge: knot": 0.93, "mediation: indirect": 0.93,
+         "mixed effects": 0.94}  # fmt: skip
 
 
 def coverage_cell(task: tuple) -> Rows:

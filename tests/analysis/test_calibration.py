@@ -37,11 +37,11 @@ def test_checkpoints_taken_for_units_reject_a_true_null_in_a_third_of_tables(run
 
 @pytest.mark.parametrize("runs", [6, 12])
 def test_every_test_over_runs_keeps_its_level(runs):
-    rng, tables = np.random.default_rng(2), 200
+    rng, tables, slow = np.random.default_rng(2), 200, 40  # mixed effects take longer: fewer of them
     rejected = dict.fromkeys(("t over runs", "CR1", "CR2", "wild", "mixed"), 0)
     run, x = np.repeat(np.arange(runs), made.CHECKPOINTS), np.tile(made.X, runs)
     design = np.column_stack([np.ones(len(x)), x])
-    for y in made.outcomes(rng, runs, tables=tables):
+    for index, y in enumerate(made.outcomes(rng, runs, tables=tables)):
         flat = y.ravel()
         mean = cluster_mean(made.run_slopes(y), range(runs))
         fit = clustered_fit(design, flat, run)
@@ -51,10 +51,11 @@ def test_every_test_over_runs_keeps_its_level(runs):
             "CR1": 2 * stats.t.sf(abs(estimate) / error, runs - 1),
             "CR2": cr2(design, flat, run, [0, 1]).p_value(),
             "wild": wild_bootstrap(design, flat, run, [0, 1]).p_value(),
-            "mixed": mixed_effects(design, flat, run, design).contrast([0, 1]).p_value(),
+            "mixed": mixed_effects(design, flat, run, design).contrast([0, 1]).p_value() if index < slow else 1.0,
         }
         np.testing.assert_allclose([estimate, p["CR2"]], [mean.estimate, p["t over runs"]], rtol=1e-7)
         for name in rejected:
             rejected[name] += p[name] <= 0.05
     # one-sided family-wise 99% over the ten cells tried
+    assert rejected.pop("mixed") <= stats.binom.ppf(1 - 0.01 / 10, slow, 0.05)
     assert max(rejected.values()) <= stats.binom.ppf(1 - 0.01 / 10, tables, 0.05), rejected

@@ -65,7 +65,7 @@ def test_a_random_slope_that_is_not_there_is_reported_as_singular():
 
 
 def test_its_interval_covers():
-    rng, tables, covered = np.random.default_rng(5), 120, 0
+    rng, tables, covered = np.random.default_rng(5), 60, 0
     for _ in range(tables):
         z, y, group = table(rng, groups=12, each=6)
         low, high = mixed_effects(z, y, group, z).contrast([0, 1]).interval()

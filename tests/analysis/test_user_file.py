@@ -61,3 +61,9 @@ def test_no_parquet_is_said_to_be_none(tmp_path):
     pd.DataFrame({"run": ["a"]}).to_parquet(path)
     with pytest.raises(ValueError, match="column 'loss' is not in"):
         read_user_file(path, **ROLES)
+
+
+def test_names_that_all_look_like_numbers_are_no_numbers(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("run,loss\n007,1\n7,2\n12e4567,3\n1e5,4\n100000,5\n")
+    assert read_user_file(path, **ROLES)["run"].tolist() == ["007", "7", "12e4567", "1e5", "100000"]

@@ -42,7 +42,7 @@ def test_a_planted_effect_is_covered(hypothesis, effect):
 
 @each
 def test_the_level_holds_at_the_smallest_effect(hypothesis):
-    rng, tables, edge = np.random.default_rng(1), 60, EDGE[hypothesis]
+    rng, tables, edge = np.random.default_rng(1), 30, EDGE[hypothesis]
     rejected = 0
     for _ in range(tables):
         verdict = judge(hypothesis.plant(edge, rng, instances=6, between=0.3), [hypothesis])[0]
@@ -80,7 +80,7 @@ def test_a_conjunction_needs_both_ends_and_reports_the_weaker():
 
 
 def test_conjunction_level_with_one_end_at_its_edge():
-    rng, tables, rejected = np.random.default_rng(5), 60, 0
+    rng, tables, rejected = np.random.default_rng(5), 30, 0
     for _ in range(tables):
         result = the_probe_wins_with_few_labels.test(planted_adaptations(rng, few=0.5, many=0.0, instances=6, between=0.3))
         rejected += result.p <= 0.05
