@@ -14,96 +14,33 @@ import argparse
 import json
 import runpy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from checkpoint_tests import INSTANCES, LEVEL, Rows, checkpoints, noise, power, reject
 from exact_worlds import exact_world
+from interval_truths import COVERING, SHORT
 from scipy import stats
 
-from interface.analysis import (
-    SMALLEST_EFFECT,
-    cluster_mean,
-    clustered_fit,
-    cr2,
-    errors_in_variables,
-    exponential_link,
-    hinge,
-    interval_of_one_new,
-    mediation,
-    mixed_effects,
-    noise_shares,
-    panel,
-    panels,
-    permuted_slope,
-    sufficiency,
-    three_numbers,
-    wild_bootstrap,
-    within_between,
-)
-from interface.hypotheses import ALL, judge
+from interface.analysis import SMALLEST_EFFECT, panels
+from interface.hypotheses import ALL, Hypothesis, Verdict, judge
 
 TESTS = Path(__file__).parents[1] / "tests"
 nulls = SimpleNamespace(**runpy.run_path(str(TESTS / "nulls.py")))
-made = SimpleNamespace(**runpy.run_path(str(TESTS / "pseudo_replication.py")))
-curves = SimpleNamespace(**runpy.run_path(str(TESTS / "analysis" / "curves.py")))
 
-LEVEL, FAMILY = 0.05, 0.01
-INSTANCES = (6, 12, 24)
+FAMILY = 0.01
 ON_PANELS = ("isotropic_label_directions", "common_time_trends", "autoregressive_runs")
-STATED_POWER = {(6, 0.2): 0.12, (12, 0.2): 0.28, (24, 0.2): 0.52, (48, 0.2): 0.895,
-                (6, 0.4): 0.375, (12, 0.4): 0.755, (24, 0.4): 0.985, (48, 0.4): 1.0}  # fmt: skip
-Rows = list[dict]
+OTHER_NULLS = {"equal_loss_different_transfer": "two_encoders", "stopping_at_the_best_loss_is_not_best": "late_turns",
+               "the_earlier_split_transfers_better": "two_depths"}  # fmt: skip
 
 
 def edge(claim) -> float:
     """theta at the smallest effect."""
     return -claim.smallest_effect if claim.direction == "below" else claim.smallest_effect
-
-
-def checkpoints(options: argparse.Namespace) -> Rows:
-    """Rejection of a true null by five tests over runs, and by least squares over checkpoints."""
-    rows = []
-    for runs in INSTANCES:
-        rng = np.random.default_rng(runs)
-        n = options.simulations
-        y = made.outcomes(rng, runs, tables=n)
-        p = {"naive": list(made.naive_p(y)), "t over runs": list(stats.ttest_1samp(made.run_slopes(y), 0, axis=1).pvalue)}
-        run, x = np.repeat(np.arange(runs), made.CHECKPOINTS), np.tile(made.X, runs)
-        design = np.column_stack([np.ones(len(x)), x])
-        p |= {"CR1": [], "CR2": [], "wild": [], "mixed": []}
-        for table in y[: max(n // 4, 1)]:
-            flat = table.ravel()
-            estimate, error = clustered_fit(design, flat, run).contrast(np.array([0.0, 1.0]))
-            p["CR1"].append(2 * stats.t.sf(abs(estimate) / error, runs - 1))
-            p["CR2"].append(cr2(design, flat, run, [0, 1]).p_value())
-            p["wild"].append(wild_bootstrap(design, flat, run, [0, 1], rng=rng, draws=999).p_value())
-            p["mixed"].append(mixed_effects(design, flat, run, design).contrast([0, 1]).p_value())
-        for name, values in p.items():
-            valid = None if name == "naive" else LEVEL
-            rows.append(
-                {"part": "checkpoints", "what": name, "clusters": runs, "rate": reject(values), "n": len(values), "most": valid}
-            )
-    return rows
-
-
-def power(options: argparse.Namespace) -> Rows:
-    """Power of the t test over runs beside the stated one and the noncentral t."""
-    rows = []
-    for (runs, slope), stated in STATED_POWER.items():
-        n = 10 * options.simulations
-        y = made.outcomes(np.random.default_rng(runs), runs, slope=slope, tables=n)
-        found = reject(stats.ttest_1samp(made.run_slopes(y), 0, axis=1).pvalue)
-        spread = max(found * (1 - found), 1 / 200)
-        off = abs(found - stated) / np.sqrt(spread / n + spread / 200)
-        exact = made.t_power(runs, slope)
-        good = off <= 3 and abs(found - exact) <= max(0.01, 4 * np.sqrt(spread / n))
-        rows.append({"part": "power", "what": f"slope {slope}", "clusters": runs, "rate": found, "n": n,
-                     "detail": f"noncentral t {exact:.3f}, stated {stated} ({off:.1f} s.e. away)", "ok": good})  # fmt: skip
-    return rows
 
 
 def size_cell(task: tuple) -> Rows:
@@ -133,19 +70,33 @@ def size_cell(task: tuple) -> Rows:
     for theta, what in ((edge(h.claim), "size"), (0.0, "false support at 0")):
         if what != "size" and h.claim.smallest_effect == 0:
             continue
-        rng = np.random.default_rng([instances, h.claim.number, int(what == "size")])
         values = []
-        for _ in range(tables):
-            if h.claim.direction == "conjunction":  # one end at its edge, the other clearly right
-                frame = h.plant.__globals__["planted_adaptations"](rng, few=0.5, many=0.0, instances=instances, between=0.3)
-            else:
-                frame = h.plant(theta, rng, instances=instances, between=0.3)
-            verdict = judge(frame, [h])[0]
+        for verdict in verdicts_on_null(h, theta, tables, instances):
             side = abs(verdict.estimate) if h.claim.direction == "either" else verdict.estimate * np.sign(edge(h.claim) or 1)
             values.append(verdict.p if what == "size" or side > h.claim.smallest_effect else 1.0)
-        rows.append({"part": "size", "what": f"{what}: {name} on its own plant", "clusters": instances, "rate": reject(values),
-                     "n": len(values), "most": LEVEL})  # fmt: skip
+        rows.append({"part": "size", "what": f"{what}: {name} on {OTHER_NULLS.get(name, 'its own plant')}", "clusters": instances,
+                     "rate": reject(values), "n": len(values), "most": LEVEL})  # fmt: skip
     return rows
+
+
+def verdicts_on_null(h: Hypothesis, theta: float, tables: int, instances: int) -> Iterator[Verdict]:
+    """Verdicts of one further claim: on shared nulls, or on its own plant where it reads rows and not panels."""
+    if h.claim.name in OTHER_NULLS:
+        for start in range(0, tables, 250):
+            rng = np.random.default_rng([instances, h.claim.number, int(theta != 0), start])
+            found: dict[str, dict] = {}
+            frame = getattr(nulls, OTHER_NULLS[h.claim.name])(theta, rng, tables=min(250, tables - start), instances=instances)
+            for cell, here in panels(frame).items():
+                found.setdefault(cell.source, {})[cell] = here
+            yield from (judge(table, [h], confirmation=source)[0] for source, table in found.items())
+        return
+    rng = np.random.default_rng([instances, h.claim.number])
+    for _ in range(tables):
+        if h.claim.direction == "conjunction":  # one end at its edge, the other clearly right
+            frame = h.plant.__globals__["planted_adaptations"](rng, few=0.5, many=0.0, instances=instances, between=0.3)
+        else:
+            frame = h.plant(theta, rng, instances=instances, between=0.3)
+        yield judge(frame, [h])[0]
 
 
 def size(options: argparse.Namespace) -> Rows:
@@ -203,75 +154,6 @@ def worlds(options: argparse.Namespace) -> Rows:
     return [row for part in spread(world_cell, [(True, options.worlds), (False, options.worlds)], options.workers) for row in part]
 
 
-def covered(limits: tuple[float, float], truth: float) -> bool:
-    return bool(limits[0] <= truth <= limits[1])
-
-
-def numbers_cover(rng: np.random.Generator, g: int) -> dict[str, bool]:
-    """The three numbers and the contrast."""
-    table = panel(curves.cell(rng, intercept=0.3, slope=0.7, spread=0.02, between=0.1, contrast=0.05, instances=g))
-    found, contrast = three_numbers(table), sufficiency(table)
-    everyone = 0.02 + 0.05**2 * 2 / 8  # a contrast of three runs in nine adds its variance
-    return {
-        "intercept": covered(found.intercept.interval(), 0.3 + 0.7 * found.x0),
-        "slope": covered(found.slope.interval(), 0.7),
-        "spread at x0 (2 runs)": covered(found.spread.interval(), 0.02),
-        "spread of all (9 runs)": covered(found.spread_all.interval(), everyone),
-        "contrast": covered(contrast.mean.interval(), 0.05),
-    }
-
-
-def regressions_cover(rng: np.random.Generator, g: int) -> dict[str, bool]:
-    """Every interval of a regression over g clusters of 8 rows; true slope 0.5, of random slopes of deviation .2."""
-    code = np.repeat(np.arange(g), 8)
-    x = rng.normal(size=8 * g) + 0.5 * rng.normal(size=g)[code]
-    own = 0.5 + 0.2 * rng.normal(size=g)
-    y = own[code] * x + 0.5 * rng.normal(size=g)[code] + 0.5 * rng.normal(size=8 * g)
-    design = np.column_stack([np.ones(8 * g), x])
-    estimate, error = (fit := clustered_fit(design, y, code)).contrast(np.array([0.0, 1.0]))
-    noisy = x + 0.4 * rng.normal(size=8 * g)
-    positive = 2 + rng.uniform(0, 2, 8 * g)
-    bent = np.exp(-positive) * -2 + 0.05 * rng.normal(size=g)[code] + 0.05 * rng.normal(size=8 * g)
-    broken = np.minimum(positive - 3, 0) + 0.1 * rng.normal(size=g)[code] + 0.1 * rng.normal(size=8 * g)
-    treat = rng.normal(size=8 * g)
-    loss = -0.8 * treat + 0.3 * rng.normal(size=g)[code] + 0.5 * rng.normal(size=8 * g)
-    away = 0.5 * loss - 0.2 * treat + 0.2 * rng.normal(size=g)[code] * loss + 0.3 * rng.normal(size=8 * g)
-    values = rng.normal(size=g + 1)
-    found = {
-        "CR1": covered((estimate - fit.quantile() * error, estimate + fit.quantile() * error), 0.5),
-        "CR2": covered(cr2(design, y, code, [0, 1]).interval(), 0.5),
-        "within groups": covered(within_between(x, y, code).within.interval(), 0.5),
-        "mixed effects": covered(mixed_effects(design, y, code, design).contrast([0, 1]).interval(), 0.5),
-        "errors in variables": covered(errors_in_variables(noisy, y, 0.4, code, draws="independent").slope.interval(), 0.5),
-        "exponential link: rate": covered(exponential_link(positive, bent, code, rng=rng, resamples=500).interval("rate"), 1.0),
-        "hinge: knot": covered(hinge(positive, broken, code, rng=rng, resamples=300).interval("knot"), 3.0),
-        "mediation: indirect": covered(mediation(treat, loss, away, code, rng=rng, resamples=500).interval(), -0.4),
-        "one new cluster": covered(interval_of_one_new(cluster_mean(values[:g], range(g))), values[g]),
-        "run variance": covered(noise_shares(0.2 * values[:g] + 0.1 * rng.normal(size=g), [0.1] * g).run_interval, 0.04),
-    }
-    if g <= 12:
-        found["wild bootstrap"] = covered(wild_bootstrap(design, y, code, [0, 1]).interval(), 0.5)
-    return found
-
-
-def one_data_set_covers(rng: np.random.Generator, g: int) -> dict[str, bool]:
-    """The permutation interval, whose design has 3 learning rates, 3 levels and 2 seeds whatever g."""
-    x = np.array([0.5, 0.2, 0.0])[:, None, None] + 0.05 * rng.normal(size=(3, 3, 2, 3))
-    y = 0.7 * x + 0.1 * rng.normal(size=(3, 3, 2, 1)) + 0.02 * rng.normal(size=x.shape)
-    return {"one data set, permutation": covered(permuted_slope(x, y).interval(), 0.7)}
-
-
-COVERING: tuple[Callable[[np.random.Generator, int], dict[str, bool]], ...] = (
-    numbers_cover,
-    regressions_cover,
-    one_data_set_covers,
-)
-# what documentation promises instead of .95, at few clusters
-SHORT = {"spread at x0 (2 runs)": 0.925, "spread of all (9 runs)": 0.945, "CR1": 0.9, "CR2": 0.93, "within groups": 0.93,
-         "errors in variables": 0.93, "exponential link: rate": 0.93, "hinge: knot": 0.93, "mediation: indirect": 0.93,
-         "mixed effects": 0.94}  # fmt: skip
-
-
 def coverage_cell(task: tuple) -> Rows:
     which, g, tables = task
     hits: dict[str, list[bool]] = {}
@@ -287,33 +169,6 @@ def coverage(options: argparse.Namespace) -> Rows:
     n = max(options.simulations // 2, 1)
     tasks = [(which, g, n) for which in range(2) for g in INSTANCES] + [(2, 18, n // 4 or 1)]
     return [row for part in spread(coverage_cell, tasks, options.workers) for row in part]
-
-
-def noise(options: argparse.Namespace) -> Rows:
-    """Errors in variables: a slope of .5 at three reliabilities, and what shared draws would do."""
-    rows = []
-    n = 200 * max(options.simulations // 4, 1)
-    for reliability, plain in ((0.95, 0.476), (0.8, 0.4), (0.5, 0.25)):
-        for correlation in (0.0, -0.8, 0.8):
-            if correlation and reliability != 0.8:
-                continue
-            rng = np.random.default_rng(int(100 * reliability))
-            true, first = rng.normal(size=(2, n))
-            error = np.sqrt(1 / reliability - 1)
-            second = correlation * first + np.sqrt(1 - correlation**2) * rng.normal(size=n)
-            y = 0.5 * true + 0.4 * second
-            fit = errors_in_variables(true + error * first, y, error, np.arange(n) % 100, draws="independent")
-            detail = f"plain {fit.plain:.3f} (stated {plain}), corrected {fit.slope.estimate:.3f} ± {fit.slope.stderr:.3f}"
-            if correlation:
-                detail += ", had it been claimed that these draws are independent: the function refuses them"
-            good = bool(correlation) or abs(fit.slope.estimate - 0.5) <= 4 * fit.slope.stderr
-            rows.append({"part": "noise", "what": f"reliability {reliability}, error correlation {correlation}", "rate":
-                         fit.slope.estimate, "n": n, "detail": detail, "ok": good})  # fmt: skip
-    return rows
-
-
-def reject(p) -> float:
-    return float(np.mean(np.asarray(p) <= LEVEL))
 
 
 def spread(function: Callable[[tuple], Rows], tasks: list[tuple], workers: int) -> list[Rows]:

@@ -101,3 +101,48 @@ def labels_outside_x(rng: np.random.Generator, *, tables: int, instances: int = 
     common = rng.normal(size=(tables, instances, 1, 1, 1)) * 0.75**0.5
     y = 2.3 + stderr * (common + 0.5 * rng.normal(size=axes[0].shape)) / RANGE
     return _frame(axes[2] + axes[3], {TARGETS[0]: y}, bayes=None, stderr=stderr)
+
+
+def two_encoders(theta: float, rng: np.random.Generator, *, tables: int, instances: int = 12) -> pd.DataFrame:
+    """Encoders A and B share their pretraining losses; B's y lies theta higher in the mean of instances, which scatter by .2."""
+    axes = _axes(tables, instances)
+    _, step, progress, own = axes
+    gap = (theta + 0.2 * rng.normal(size=(tables, instances)))[..., None, None, None]
+    base = progress + own + 0.3 * rng.normal(size=(tables, instances, 1, 1, 1)) * own
+    first, second = (
+        _frame(progress + own, {TARGETS[0]: base + lift + 0.01 * rng.normal(size=base.shape) * (step > 0)}, bayes=0.3)
+        for lift in (0.0, gap * (step > 0))
+    )
+    return pd.concat(
+        [part.assign(encoder=name, run=part["run"].astype(str) + name) for name, part in (("A", first), ("B", second))],
+        ignore_index=True,
+    )
+
+
+def late_turns(theta: float, rng: np.random.Generator, *, tables: int, instances: int = 12) -> pd.DataFrame:
+    """y is lowest at step 900 and theta higher in the mean at the last step, where x is lowest; two draws of each."""
+    axes = _axes(tables, instances)
+    _, step, progress, own = axes
+    turn = theta * rng.gamma(4.0, 0.25, size=(tables, instances))[..., None, None, None]
+    y = np.select([step == 0, step == 300, step == 900], [1.0, 0.3, 0.0], turn)
+    draws = 0.005 * rng.normal(size=(2, *y.shape)) * (step > 0)
+    low, high = (_frame(progress + own, {TARGETS[0]: y + d}, bayes=0.3) for d in draws)
+    sides = {"l_adapt_low": low["l_adapt"], "l_adapt_high": high["l_adapt"]}
+    return high.assign(l_adapt=0.5 * (low["l_adapt"] + high["l_adapt"]), **sides)
+
+
+def two_depths(theta: float, rng: np.random.Generator, *, tables: int, instances: int = 12) -> pd.DataFrame:
+    """The earlier split lies .2 higher in-domain, and theta more than that under concept shift; instances scatter by .2."""
+    axes = _axes(tables, instances)
+    _, step, progress, own = axes
+    move = (theta + 0.2 * rng.normal(size=(tables, instances)))[..., None, None, None]
+    level = 0.3 * rng.normal(size=(tables, instances, 1, 1, 1))
+    parts = []
+    for depth, gap, extra in ((1.0, 0.2, move), (3.0, 0.0, 0.0)):
+        noise = 0.01 * rng.normal(size=(2, *step.shape)) * (step > 0)
+        y = {
+            TARGETS[0]: progress + gap * (step > 0) + noise[0],
+            TARGETS[2]: progress + (gap + extra + 0.5 + level) * (step > 0) + noise[1],
+        }
+        parts.append(_frame(progress + own, y, bayes=0.3).assign(depth=depth))
+    return pd.concat(parts, ignore_index=True)

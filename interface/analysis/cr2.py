@@ -16,8 +16,8 @@ def cr2(design: ArrayLike, y: ArrayLike, clusters: ArrayLike, weights: ArrayLike
     """Estimate of weights'coefficients in units of y, with the CR2 standard error and t on Satterthwaite's degrees of freedom.
 
     Unbiased for independent, equally noisy rows, and reliable at fewer clusters than CR1; its degrees of freedom fall below
-    g - 1 where clusters are unequal or few of them carry the regressor. A sensitivity analysis beside the t test over clusters: with
-    slopes that differ between clusters its nominal 95% cover .93 at 6 clusters and .94-.95 at 12 and 24, by simulation.
+    g - 1 where clusters are unequal or few of them carry the regressor. A sensitivity analysis beside the t test over clusters:
+    with slopes that differ between clusters its nominal 95% cover .93 at 6 clusters and .94-.95 at 12 and 24, by simulation.
 
     Args:
         design: (n, k), the constant included.

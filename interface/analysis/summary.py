@@ -10,6 +10,7 @@ import pandas as pd
 
 from interface.analysis._panels import Panel, Panels, panels
 from interface.analysis.data_slope import data_slope
+from interface.analysis.exact_range import exact_range
 from interface.analysis.progress_slope import progress_slope
 from interface.analysis.sufficiency import sufficiency
 from interface.analysis.three_numbers import Spread, three_numbers
@@ -24,7 +25,8 @@ def summarize(frame: pd.DataFrame | Panels) -> pd.DataFrame:
     different targets compare on it only), progress_slope, run_slope and contrast comes as NAME, NAME_low, NAME_high, NAME_n
     (instances) and NAME_status ("ok" or why there is none); levels in adaptation ranges, slopes in ranges per D, spreads in
     squared ranges. x0, x1, x_all say where; range and drop (means over instances, in the units of the two losses) turn all of
-    it into nats or squared units; intercept_raw is I so turned. `word` and `detail` are the verdict in words.
+    it into nats or squared units; intercept_raw is I so turned. intercept_exact_low ... slope_exact_high are the ranges that
+    theory allows I and B where the table records its band. `word` and `detail` are the verdict in words.
 
     Args:
         frame: wide frame, or its panels.
@@ -32,7 +34,19 @@ def summarize(frame: pd.DataFrame | Panels) -> pd.DataFrame:
     Raises:
         ValueError: as `panels`.
     """
-    return pd.DataFrame([_row(panel) for panel in panels(frame).values()])
+    wide = frame if isinstance(frame, pd.DataFrame) else pd.DataFrame()
+    return pd.DataFrame([_row(panel) | _exact(panel, wide) for panel in panels(frame).values()])
+
+
+def _exact(panel: Panel, wide: pd.DataFrame) -> dict[str, float]:
+    """intercept_exact_low, ..., slope_exact_high: the exact counterparts, means over instances; nan without a band."""
+    found = exact_range(panel, wide)
+    ends = {} if found is None else found.means()
+    return {
+        f"{number}_exact_{end}": ends.get(f"{number}_{end}", float("nan"))
+        for number in ("intercept", "slope")
+        for end in ("low", "high")
+    }
 
 
 def _row(panel: Panel) -> dict[str, Any]:
