@@ -23,11 +23,11 @@ from interface.analysis.equivalence import Equivalence as Equivalence
 from interface.analysis.equivalence import equivalence as equivalence
 from interface.analysis.errors_in_variables import CorrectedSlope as CorrectedSlope
 from interface.analysis.errors_in_variables import errors_in_variables as errors_in_variables
+from interface.analysis.exact_range import ExactRange as ExactRange
+from interface.analysis.exact_range import exact_range as exact_range
 from interface.analysis.exponential_link import exponential_link as exponential_link
 from interface.analysis.exponential_link import plain_amplitude as plain_amplitude
 from interface.analysis.exponential_link import power_link as power_link
-from interface.analysis.exact_range import ExactRange as ExactRange
-from interface.analysis.exact_range import exact_range as exact_range
 from interface.analysis.floor_profile import FloorProfile as FloorProfile
 from interface.analysis.floor_profile import floor_profile as floor_profile
 from interface.analysis.hinge import hinge as hinge
