@@ -16,7 +16,7 @@ from interface.seeds import generator
 def minimal_adaptation_loss(
     features: Any,
     labels: Any,
-    adaptation: Probe = LinearProbe(),  # noqa: B008 - a frozen record
+    adaptation: Probe = LinearProbe(),
     *,
     test: Labelled | None = None,
     soft: Any | None = None,
