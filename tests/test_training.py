@@ -71,10 +71,10 @@ def test_stacked_training_is_plain_training(runs):
     model = run.build()
     start = next(c for c in pretrain([run]) if c.step == 0)
     model.load_state_dict(start.load().state_dict())
-    from interface.training import BLOCK, _pool_key
+    from interface.training import BLOCK, pool_key
 
-    pool = run.source.views(run.n_unlabelled, run.views, generator("pool", *_pool_key(run)))
-    key = (_pool_key(run)[0], run.seed)
+    pool = run.source.views(run.n_unlabelled, run.views, generator("pool", *pool_key(run)))
+    key = (pool_key(run)[0], run.seed)
     uniform = torch.rand(BLOCK, run.optimizer.batch, 3, generator=generator("batches", *key))
     noise = generator("noise", run.pretext.name, *key)
     optimizer = torch.optim.Adam(model.parameters(), lr=run.optimizer.lr)
