@@ -12,7 +12,7 @@ MEASURING = (  # what can change a measured value; analysis and drawing cannot
     [
         "core.py",
         "seeds.py",
-        "training.py",
+        "training",
         "theory",
         "populations",
         "encoders",
