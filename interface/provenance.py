@@ -8,21 +8,11 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 DISTRIBUTION = "pretraining-adaptation-interface"
-MEASURING = (  # what can change a measured value; analysis and drawing cannot
-    [
-        "core.py",
-        "seeds.py",
-        "training",
-        "theory",
-        "populations",
-        "encoders",
-        "convex",
-        "pretexts",
-        "adaptations",
-        "checkpoints",
-        "measurement",
-    ]
-)
+# What can change a measured value; analysis and drawing cannot.
+MEASURING = (
+    "core.py", "seeds.py", "theory", "populations", "encoders", "convex", "pretexts", "adaptations", "training", "checkpoints",
+    "measurement",
+)  # fmt: skip
 
 
 @cache
