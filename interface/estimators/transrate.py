@@ -57,13 +57,14 @@ def transrate(
 
 
 def _value(rows: Sample, eps: float, convention: str) -> tuple[float, str]:
-    total, counts = _total(rows), _counts(rows)
+    counts = _counts(rows)
+    z = None if rows.x is None else centre(rows.x)
+    total = rows.moments.scatter() if z is None else _product(z)
     norm = float(np.trace(total))
     if norm <= 0:
         return 0.0, "no signal"
     distortion = eps * (norm if convention == "secret_hammer" else 1.0)
-    by_rows = rows.x is not None
-    rates = _rates_of_rows(rows, counts, distortion) if by_rows else _rates_of_products(rows.moments, distortion)
+    rates = _rates_of_products(rows.moments, distortion) if z is None else _rates_of_rows(z, rows, counts, distortion)
     weights = np.full(len(counts), 1 / len(counts)) if convention == "tllib" else counts / rows.n
     return _rate(total / (rows.n * distortion)) - float(weights @ rates), "ok"
 
@@ -72,20 +73,18 @@ def _counts(rows: Sample) -> Array:
     return rows.moments.class_counts() if rows.codes is None else np.bincount(rows.codes).astype(np.float64)
 
 
-def _total(rows: Sample) -> Array:
-    """Centred X'X or X X', whichever is smaller: their determinants agree."""
-    if rows.x is None:
-        return rows.moments.scatter()
-    x = centre(rows.x)
-    return x.T @ x if rows.n >= rows.d else x @ x.T
+def _product(z: Array) -> Array:
+    """Z'Z or Z Z', whichever is smaller: I plus either has the same determinant."""
+    return z.T @ z if len(z) >= z.shape[1] else z @ z.T
 
 
-def _rates_of_rows(rows: Sample, counts: Array, distortion: float) -> Array:
-    assert rows.x is not None
+def _rates_of_rows(z: Array, rows: Sample, counts: Array, distortion: float) -> Array:
     assert rows.codes is not None
     order = np.argsort(rows.codes, kind="stable")
-    parts = np.split(centre(rows.x)[order], np.cumsum(counts).astype(int)[:-1])
-    return np.array([_rate((z.T @ z if len(z) >= rows.d else z @ z.T) / (len(z) * distortion)) for z in parts])
+    ends = np.cumsum(counts).astype(int)
+    return np.array(
+        [_rate(_product(z[order[end - int(count) : end]]) / (count * distortion)) for end, count in zip(ends, counts, strict=True)]
+    )
 
 
 def _rates_of_products(moments: Moments, distortion: float) -> Array:
