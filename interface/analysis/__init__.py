@@ -63,6 +63,8 @@ from interface.analysis.progress_slope import progress_slope as progress_slope
 from interface.analysis.same_loss import SameLoss as SameLoss
 from interface.analysis.same_loss import same_loss as same_loss
 from interface.analysis.sigmoid_link import sigmoid_link as sigmoid_link
+from interface.analysis.skewed_mean import SkewedMean as SkewedMean
+from interface.analysis.skewed_mean import skewed_mean as skewed_mean
 from interface.analysis.study_notes import study_notes as study_notes
 from interface.analysis.sufficiency import Sufficiency as Sufficiency
 from interface.analysis.sufficiency import sufficiency as sufficiency

@@ -166,6 +166,7 @@ def average(
     units: dict[Cell, np.ndarray],
     target: str = "",
     detail: str = "",
+    mean: Callable[..., ClusterMean] = cluster_mean,
 ) -> ClaimResult:
     """Mean over the cells inside each instance, then t over instances; cells listed by themselves.
 
@@ -176,17 +177,18 @@ def average(
         scale: on which it was taken: whether there is a range at all depends on it.
         units: what turns a cell's theta into the losses' own units, (i,).
         target, detail: passed on.
+        mean: the t test over instances, of theta and of the cells.
     """
     names = next(iter(found.values())).instances
     stacked = np.stack(list(effects.values()))
     present = np.isfinite(stacked).any(axis=0)
     if missing := int((~np.isfinite(stacked[:, present])).sum()):
         detail = f"{detail}; {missing} of {present.sum() * len(stacked)} cell x instance values missing".removeprefix("; ")
-    theta = cluster_mean(_mean(stacked), names, reason=_reason(effects, found, claim, scale))
+    theta = mean(_mean(stacked), names, reason=_reason(effects, found, claim, scale))
     raw = _mean(_mean(np.stack([effects[cell] * units[cell] for cell in effects])))
-    means = {cell: cluster_mean(values, names) for cell, values in effects.items()}
+    means = {cell: mean(values, names) for cell, values in effects.items()}
     against = claim.smallest_effect if claim.direction == "above" else -claim.smallest_effect
-    p = [mean.p_value(against) for mean in means.values()]
+    p = [of_cell.p_value(against) for of_cell in means.values()]
     listed = zip(means.items(), p, benjamini_hochberg(p), strict=True)
     return ClaimResult(
         theta=theta,
@@ -194,7 +196,7 @@ def average(
         needs=shortage(theta),
         raw=float(raw),
         unit=next(iter(effects)).unit or "",
-        cells=tuple(CellEffect(str(cell), mean, float(q), float(q_bh)) for (cell, mean), q, q_bh in listed),
+        cells=tuple(CellEffect(str(cell), of_cell, float(q), float(q_bh)) for (cell, of_cell), q, q_bh in listed),
         detail=detail,
     )
 

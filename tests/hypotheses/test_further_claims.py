@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from interface.analysis import panels
+from interface.analysis import SkewedMean, cluster_mean, panels
 from interface.hypotheses import (
     ALL,
     equal_loss_different_transfer,
@@ -76,12 +76,45 @@ def test_the_level_holds_on_nulls_that_the_claims_did_not_write(hypothesis, null
         assert sum(v.p <= 0.05 and v.outcome != "refuted" and abs(v.estimate) > abs(edge) for v in verdicts) <= limit
 
 
-def test_the_level_of_a_claim_about_rows_holds():
-    rng, tables, rejected = np.random.default_rng(1), 60, 0
-    for _ in range(tables):
-        frame = probing_first_keeps_fine_tuning_right.plant(0.0, rng, instances=6, between=0.3)
-        rejected += probing_first_keeps_fine_tuning_right.test(frame).theta.p_value(0.0) <= 0.05
-    assert rejected <= stats.binom.ppf(0.99, tables, 0.05)
+ABOUT_ROWS = pytest.mark.parametrize(
+    ("hypothesis", "null"),
+    [(the_probe_wins_with_few_labels, "label_counts"), (probing_first_keeps_fine_tuning_right, "heads_out_of_domain")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+
+
+def judged_tables(hypothesis, frame):
+    """One verdict a table."""
+    return [judge(rows, [hypothesis], confirmation=source)[0] for source, rows in frame.groupby("source", observed=True)]
+
+
+@ABOUT_ROWS
+@pytest.mark.parametrize("instances", [6, 12])
+def test_the_level_of_claims_about_rows_holds_on_nulls_that_they_did_not_write(hypothesis, null, instances):
+    tables = 60
+    frame = getattr(nulls, null)(0.0, np.random.default_rng([13, instances]), tables=tables, instances=instances)
+    verdicts = judged_tables(hypothesis, frame)
+    assert len(verdicts) == tables and all(v.needs is None for v in verdicts)
+    assert sum(v.p <= 0.05 for v in verdicts) <= stats.binom.ppf(1 - 0.01 / 4, tables, 0.05)  # family-wise 99% over four cells
+    assert abs(np.mean([v.estimate for v in verdicts])) < 4 * np.mean([v.stderr for v in verdicts]) / tables**0.5
+
+
+@ABOUT_ROWS
+def test_claims_about_rows_find_what_those_tables_hold(hypothesis, null):
+    verdicts = judged_tables(hypothesis, getattr(nulls, null)(0.6, np.random.default_rng(14), tables=8))
+    assert {v.outcome for v in verdicts} == {"supported"}
+    assert np.mean([abs(v.estimate) for v in verdicts]) == pytest.approx(0.6, abs=0.1)
+    against = judged_tables(hypothesis, getattr(nulls, null)(-0.6, np.random.default_rng(15), tables=8))
+    assert {v.outcome for v in against} == {"refuted"}
+
+
+def test_the_nulls_about_rows_would_catch_pairs_of_runs_taken_for_units():
+    frame = nulls.heads_out_of_domain(0.0, np.random.default_rng(16), tables=60)
+    here = frame[(frame.strength == 1) & (frame.step == frame.step.max()) & frame.n_labels.notna()]
+    keys = ["source", "run", "target", "n_labels"]
+    sides = [here[here.adaptation == kind].set_index(keys)["l_adapt"] for kind in ("FineTuning", "ProbeThenFineTuning")]
+    p = (sides[0] - sides[1]).groupby(level="source", observed=True).agg(lambda gaps: stats.ttest_1samp(gaps, 0.0).pvalue)
+    assert len(p) == 60 and np.mean(p <= 0.05) > 0.3
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -121,12 +154,34 @@ def test_a_conjunction_needs_both_ends_and_reports_the_weaker():
     assert not wrong.favours and wrong.p < 1e-3 and "1000 labels" in wrong.detail
 
 
-def test_conjunction_level_with_one_end_at_its_edge():
-    rng, tables, rejected = np.random.default_rng(5), 30, 0
-    for _ in range(tables):
-        result = the_probe_wins_with_few_labels.test(planted_adaptations(rng, few=0.5, many=0.0, instances=6, between=0.3))
-        rejected += result.p <= 0.05
-    assert rejected <= stats.binom.ppf(0.99, tables, 0.05)
+def test_the_regret_is_tested_with_its_skewness_and_all_numbers_belong_together():
+    """On the shared null, where plain t over instances refutes too often; support is hardly lost where there is a regret."""
+    hypothesis, found = stopping_at_the_best_loss_is_not_best, {}
+    for cell, panel in panels(nulls.late_turns(0.05, np.random.default_rng(17), tables=400)).items():
+        found.setdefault(cell.source, {})[cell] = panel
+    thetas = [hypothesis.test(table).theta for table in found.values()]
+    plain = [cluster_mean(theta.values, theta.clusters) for theta in thetas]
+    refuted = [sum(t.p_value(0.05) <= 0.05 and t.estimate < 0.05 for t in of) for of in (thetas, plain)]
+    assert refuted[0] < refuted[1]
+    for theta in thetas[:20]:
+        low, high = theta.interval()
+        assert (theta.p_value(0.05) <= 0.05) == (not low <= 0.05 <= high)
+
+    verdict = judge(hypothesis.plant(0.2, np.random.default_rng(18), between=0.5), [hypothesis])[0]
+    theta = hypothesis.test(hypothesis.plant(0.2, np.random.default_rng(18), between=0.5)).theta
+    assert verdict.outcome == "supported" and isinstance(theta, SkewedMean)
+    assert (verdict.interval, verdict.p) == (theta.interval(), theta.p_value(0.05))
+    assert verdict.minimal_detectable_effect == theta.minimal_detectable_effect(level=verdict.level)
+    assert all(isinstance(cell.mean, SkewedMean) for cell in verdict.cells)
+
+
+def test_a_regret_well_above_the_smallest_effect_is_supported_as_often_as_by_the_plain_test():
+    rng, tables = np.random.default_rng(19), 40
+    hypothesis = stopping_at_the_best_loss_is_not_best
+    thetas = [hypothesis.test(hypothesis.plant(0.1, rng, between=0.7)).theta for _ in range(tables)]
+    plain = [cluster_mean(theta.values, theta.clusters) for theta in thetas]
+    found = [sum(t.p_value(0.05) <= 0.05 and t.estimate > 0.05 for t in of) for of in (thetas, plain)]
+    assert found[0] >= found[1] - 2 and found[0] > 0.4 * tables
 
 
 def test_noise_alone_makes_no_regret():
