@@ -65,12 +65,12 @@ class Sweep:
             jobs.append(Job(tuple(part), self))
         return tuple(sorted(jobs, key=lambda job: -job.seconds))
 
-    @property
+    @cached_property
     def n_rows(self) -> int:
         """Rows of the finished table."""
         return sum(n_rows(run, self.transfers(run)) for run in self.pretrainings)
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """Estimated time on one core."""
         return sum(job.seconds for job in self.jobs)
