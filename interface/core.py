@@ -231,3 +231,16 @@ def fingerprint(thing: Any) -> str:
     """
     content = json.dumps(specification(thing), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "f" + hashlib.sha256(content.encode()).hexdigest()[:11]
+
+
+def short_name(thing: Any) -> str:
+    """Readable name of a frozen record: its class, with the fields that are not at their default.
+
+    Example:
+        >>> short_name(Shift()), short_name(Shift("rotation", 0.5))
+        ('Shift', 'Shift(name=rotation, strength=0.5)')
+    """
+    content = specification(thing)
+    values = ", ".join(f"{key}={value}" for key, value in content.items() if key != "kind")
+    # a field that is itself called kind is not shown
+    return content["kind"] + (f"({values})" if values else "")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interface.core import Bracket
+from interface.core import Bracket, short_name
 
 Labelled = tuple[Any, Any]  # features (E, n, d) or (n, d), labels (n,) or (E, n)
 Soft = tuple[Any, Any]  # known p(y|x) of the fit and of the test rows, each (n, C), (E, n, C) or None
@@ -28,6 +28,11 @@ class Predictor(ABC):
 
 class Probe(ABC):
     """A family of heads on frozen features. Final subclasses are frozen dataclasses of plain numbers."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it: the class, with what is not at its default."""
+        return short_name(self)
 
     @abstractmethod
     def n_parameters(self, d: int, n_classes: int | None) -> int:

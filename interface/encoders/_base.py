@@ -27,6 +27,14 @@ class Encoder(ABC):
         """Short readable name, the same for equal specifications: "MLP(64,16)"."""
 
     @property
+    def depth(self) -> int:
+        """Number of layers after which the representation can be read: `forward(x, depth=l)` gives it for 1 <= l <= depth.
+
+        `depth=None` is the output itself. An encoder that can be read nowhere else has depth 0.
+        """
+        return 0
+
+    @property
     def closed_form(self) -> bool:
         """Whether `embedding` is known on a centred Gaussian."""
         return False

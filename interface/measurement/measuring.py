@@ -66,7 +66,7 @@ def measure(
         raise ValueError("measure: checkpoints is empty; give at least one")
     keys = [transfer.key() for transfer in transfers]
     if len(set(keys)) < len(keys):
-        raise ValueError("measure: two transfers have equal target, adaptation and replicate; drop one or number the replicates")
+        raise ValueError("measure: two transfers ask for the same cell; drop one or number the replicates")
     for transfer in transfers:
         if isinstance(transfer.target, Pool) and not transfer.target.labelled:
             raise ValueError(f"measure: the target {transfer.target.instance!r} has no labels; give its Pool a y to adapt to")
@@ -151,7 +151,10 @@ def _cell_columns(transfer: Transfer) -> dict[str, Any]:
         "shift": applied.name,
         "shift_kind": applied.kind,
         "strength": applied.strength,
-        "adaptation": type(transfer.adaptation).__name__,
+        "adaptation": transfer.adaptation.name,
+        "n_labels": transfer.n_labels,
+        "depth": transfer.depth,
+        "readout": transfer.readout,
         "replicate": transfer.replicate,
         "unit": "squared" if transfer.target.n_classes is None else "nats",
     }

@@ -40,6 +40,16 @@ class Population(ABC):
         """Length d of one flattened example."""
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example before it was flattened: (d,) for vectors and sequences, (side, side) for images."""
+        return (self.input_dim,)
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Number of tokens where x is a sequence of token ids 0..V-1 (int64); None where x is real."""
+        return None
+
+    @property
     @abstractmethod
     def n_classes(self) -> int | None:
         """Number of classes; None where y is a real target and the loss is squared."""

@@ -84,6 +84,18 @@ class Pretext(ABC):
     def loss(self, embed: Embed, head: Embed | None, views: Any) -> Tensor:
         """Loss of each example, (..., n), in `unit`; deterministic given the views."""
 
+    @property
+    def momentum(self) -> float | None:
+        """Share m that a teacher keeps of itself at each step, teacher <- m teacher + (1 - m) student; None without a teacher."""
+        return None
+
+    def labelled(self, embed: Embed, head: Embed | None, views: Any) -> Any:
+        """Views with the pseudolabels that a teacher gives them; without a teacher they are unchanged.
+
+        Called before `loss`, without gradient, with the teacher's functions where `momentum` is not None.
+        """
+        return views
+
     def evaluate(self, embed: Embed, head: Embed | None, views: Any) -> Tensor:
         """Loss of each independent unit, (..., units), under the task's one canonical evaluation."""
         return self.loss(embed, head, views)

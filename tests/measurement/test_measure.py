@@ -184,7 +184,7 @@ def test_what_cannot_be_measured_is_named():
     cell = Transfer(Pool(x, y, name="toy"))
     with pytest.raises(ValueError, match="empty"):
         list(measure([], [cell]))
-    with pytest.raises(ValueError, match="equal target"):
+    with pytest.raises(ValueError, match="the same cell"):
         list(measure(from_states(model, {0: model.state_dict()}, run="r"), [cell, cell]))
     with pytest.raises(ValueError, match="'blind' has no labels"):
         list(measure(from_states(model, {0: model.state_dict()}, run="r"), [Transfer(Pool(x, name="blind"))]))
@@ -197,4 +197,10 @@ def test_what_cannot_be_measured_is_named():
 
 def test_transfers_are_records():
     cell = Transfer(Glyphs(), LinearProbe(), replicate=2)
-    assert dataclasses.replace(cell) == cell and cell.key()[2] == 2
+    assert dataclasses.replace(cell) == cell and cell.key()[-1] == 2
+
+
+@pytest.mark.parametrize("field", ["n_labels", "depth"])
+def test_a_cell_without_labels_or_layers_is_refused(field):
+    with pytest.raises(ValueError, match=f"{field} is 0"):
+        Transfer(Glyphs(), **{field: 0})
