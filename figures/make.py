@@ -1,7 +1,9 @@
-"""Draws every figure of this folder from one table, as PDF and PNG.
+"""Draws the figures of this folder from a sweep's table, as PDF and PNG.
 
 Command: `python figures/make.py --table out/default --out figures` (a minute at most). A figure is a file here with
-`draw(table, ...)` and VARIANTS, {name of the output: arguments of draw}; a new file needs no registration.
+`draw(table, ...)` and VARIANTS, {name of the output: arguments of draw}; a new file needs no registration. SWEEP names the sweep
+that feeds it, where that is not `default`: it is drawn from a folder of that name. A folder of any other name feeds the
+figures of the default sweep.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import pandas as pd
 import tyro
 
 HERE = Path(__file__).parent
+DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,32 @@ def modules() -> dict[str, ModuleType]:
     return found
 
 
-def variants() -> dict[str, tuple[ModuleType, dict[str, Any]]]:
-    """{name of the output: (figure file, arguments of its draw)}."""
-    return {name: (module, arguments) for module in modules().values() for name, arguments in module.VARIANTS.items()}
+def variants(sweep: str | None = None) -> dict[str, tuple[ModuleType, dict[str, Any]]]:
+    """{name of the output: (figure file, arguments of its draw)}, of one sweep or of all."""
+    found = modules().values()
+    feeds = {sweep_of(module) for module in found}
+    wanted = sweep if sweep is None or sweep in feeds else DEFAULT
+    return {
+        name: (module, arguments)
+        for module in found
+        if wanted is None or sweep_of(module) == wanted
+        for name, arguments in module.VARIANTS.items()
+    }
+
+
+def sweep_of(module: ModuleType) -> str:
+    """The sweep that feeds a figure file."""
+    return getattr(module, "SWEEP", DEFAULT)
 
 
 def draw_all(
-    wide: pd.DataFrame, out: Path, *, verdicts: Any, summary: pd.DataFrame | None, only: tuple[str, ...] = ()
+    wide: pd.DataFrame,
+    out: Path,
+    *,
+    verdicts: Any,
+    summary: pd.DataFrame | None,
+    sweep: str = DEFAULT,
+    only: tuple[str, ...] = (),
 ) -> tuple[list[Path], dict[str, str]]:
     """Files written, and for every output that this table cannot feed the reason.
 
@@ -66,7 +88,7 @@ def draw_all(
     """
     from interface.report import save
 
-    known = variants()
+    known = variants(sweep)
     unknown = [name for name in only if name not in known]
     if unknown:
         raise ValueError(f"--only names {', '.join(unknown)}; allowed: {', '.join(known)}")
@@ -93,7 +115,8 @@ def main(options: Options) -> int:
 
     wide = table.wide(table.read(options.table))
     verdicts, summary = judge(wide), summarize(wide)
-    paths, left_out = draw_all(wide, options.out, verdicts=verdicts, summary=summary, only=options.only)
+    sweep = options.table.stem
+    paths, left_out = draw_all(wide, options.out, verdicts=verdicts, summary=summary, sweep=sweep, only=options.only)
     for path in paths:
         print(path)
     for name, reason in left_out.items():

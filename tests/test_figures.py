@@ -19,6 +19,7 @@ from interface import table
 
 FOLDER = Path(__file__).parents[1] / "figures"
 synthetic = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "synthetic.py")))
+designed = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "designed.py")))
 
 
 def load(path):
@@ -55,13 +56,16 @@ def wide():
 @pytest.fixture(scope="module")
 def drawn(wide):
     """{name: figure} of all variants; drawing leaves the caller's table alone."""
-    before = wide.copy()
+    tables = designed.tables() | {make.DEFAULT: wide}
+    before = {sweep: frame.copy() for sweep, frame in tables.items()}
     supplied = {"verdicts": synthetic.verdicts(), "summary": synthetic.summary()}
     figures = {}
     for name, (module, arguments) in VARIANTS.items():
         takes = set(module.draw.__annotations__)
-        figures[name] = module.draw(wide, **arguments, **{key: value for key, value in supplied.items() if key in takes})
-    pd.testing.assert_frame_equal(wide, before)
+        supplies = {key: value for key, value in supplied.items() if key in takes}
+        figures[name] = module.draw(tables[make.sweep_of(module)], **arguments, **supplies)
+    for sweep, frame in tables.items():
+        pd.testing.assert_frame_equal(frame, before[sweep])
     return figures
 
 
@@ -183,3 +187,12 @@ def test_the_command_reads_a_sweep_s_folder_and_says_where_files_are(tmp_path, c
         str(tmp_path / "figures" / f"{name}.{kind}") for name in ("verdicts", "numbers_glyphs") for kind in ("pdf", "png")
     ] + [str(tmp_path / "numbers.tex")]
     assert all(Path(path).stat().st_size > 0 for path in said)
+
+
+def test_a_folder_feeds_the_figures_of_its_sweep():
+    sweeps = {make.sweep_of(module) for module in make.modules().values()}
+    every = [set(make.variants(sweep)) for sweep in sweeps]
+    assert set().union(*every) == set(VARIANTS) and sum(map(len, every)) == len(VARIANTS)
+    assert set(make.variants("my_own")) == set(make.variants(make.DEFAULT))
+    files = {path.stem for path in (FOLDER.parent / "studies" / "sweeps").glob("*.py")}
+    assert sweeps <= files

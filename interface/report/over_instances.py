@@ -30,6 +30,8 @@ def over_instances(
     levels: Sequence[str | float] | None = None,
     names: dict[str, str] | None = None,
     log: bool = False,
+    share: bool = True,
+    xlabel: str | None = None,
     ylabel: str | None = None,
 ) -> Figure:
     """Mean of y at each x, one line a level of `by`, one column a level of `facet`; below, differences from `against`.
@@ -46,9 +48,10 @@ def over_instances(
             one of its levels, the comparison is with that x instead.
         unit: column of the unit of inference.
         levels: levels of `by`, in this order; None takes all.
-        names: what a reader sees instead of a level or column.
+        names: what a reader sees instead of a level.
         log: whether x is logarithmic.
-        ylabel: title of the y axis; by default y's own.
+        share: whether the columns share their y axis; not where they show different quantities.
+        xlabel, ylabel: titles of the axes; by default the columns' own.
 
     Raises:
         ValueError: if columns are missing, nothing is left to draw, or units of loss are mixed.
@@ -67,8 +70,8 @@ def over_instances(
     colours = dict(zip(levels, _style.palette(len(levels)), strict=True))
     markers = dict(zip(levels, _style.MARKERS, strict=False))
     rows = 1 if against is None else 2
-    figure = _style.new_figure(height=0.9 + 1.75 * rows)
-    axes = figure.subplots(rows, len(panels), squeeze=False, sharex=True, sharey="row")
+    figure = _style.new_figure(height=1.2 + 1.7 * rows)
+    axes = figure.subplots(rows, len(panels), squeeze=False, sharex=True, sharey="row" if share else False)
     for column, panel in enumerate(panels):
         mine = means[means[facet] == panel]
         for row in range(rows):
@@ -88,13 +91,23 @@ def over_instances(
     count = means.groupby(facet, observed=True)[unit].nunique()
     counted = f"{count.min()}" if count.min() == count.max() else f"{count.min()} to {count.max()}"
     of = {"instance": "instances", "run": "runs"}.get(unit, f"{unit}s")
-    figure.supxlabel(f"{names.get(x, x.replace('_', ' '))} (mean and 95% interval over {counted} {of})", fontsize=_style.FONT)
+    figure.supxlabel(f"{xlabel or x.replace('_', ' ')} (mean and 95% interval over {counted} {of})", fontsize=_style.FONT)
     marks = [
         Line2D([], [], color=colours[level], marker=markers[level], markersize=4, label=names.get(str(level), str(level)))
         for level in levels
     ]
     figure.legend(handles=marks, loc="outside upper center", ncols=min(len(marks), 5))
     return figure
+
+
+def last_checkpoints(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last step of every run.
+
+    Raises:
+        ValueError: if the table lacks a run's name or step.
+    """
+    _base.require(table, ["run", "step"], WHO)
+    return table[table["step"] == table.groupby("run")["step"].transform("max")]
 
 
 def mean_and_interval(values: pd.Series) -> tuple[float, float, float]:
@@ -155,6 +168,7 @@ def _ticks(panel: Axes, places: dict, names: dict[str, str], log: bool) -> None:
     panel.xaxis.set_major_locator(FixedLocator(list(places.values())))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_minor_formatter(NullFormatter())
-    texts = [names.get(str(value), f"{value:g}" if isinstance(value, float) else str(value)) for value in places]
+    plain = [f"{value:g}" if isinstance(value, float) else str(value) for value in places]
+    texts = [names.get(text, text) for text in plain]
     rotated = any(len(text) > 6 for text in texts)
     panel.set_xticks(list(places.values()), texts, rotation=30 if rotated else 0, ha="right" if rotated else "center")
