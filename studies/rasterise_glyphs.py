@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from matplotlib.ft2font import FT2Font
 
-from interface.populations.glyphs import BOX, CLASSES, OTHER_SCRIPT, SANS, SERIF, example_poses, rendered, view_poses
+from interface.populations.glyphs import BOX, CLASSES, MONO, OTHER_SCRIPT, SANS, SERIF, example_poses, rendered, view_poses
 from interface.seeds import generator
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 DATA = Path(__file__).resolve().parents[1] / "interface" / "populations" / "data"
-DOMAINS = {"source": (SANS, CLASSES), "typeface": (SERIF, CLASSES), "script": (SANS, OTHER_SCRIPT)}
+DOMAINS = {"source": (SANS, CLASSES), "typeface": (SERIF, CLASSES), "script": (SANS, OTHER_SCRIPT), "mono": (MONO, CLASSES)}
 POINTS, DOTS_PER_INCH = 24, 72
 DRAWS = 200_000  # the mean of a pixel is then known to 2e-4
 

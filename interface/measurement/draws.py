@@ -16,7 +16,7 @@ def draws(population: Population, role: Role, seed: int, n: int, *, views: int =
 
     A finite `Pool` is cut into disjoint thirds instead, one a role, and all of the third is returned.
     """
-    if isinstance(population, Pool):
+    if isinstance(population, Pool) and population.finite:
         pre, fit, test = population.thirds(seed)
         return {"pre": pre, "fit": fit, "test": test}[role]
     return population.views(n, views, generator(role, fingerprint(population), seed))

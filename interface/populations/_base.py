@@ -20,6 +20,14 @@ class Examples(NamedTuple):
     y: Tensor
 
 
+class Support(NamedTuple):
+    """Everything that can happen: x (k, *shape), its probability p (k,), and p(y | x) (k, c). Every expectation is then a sum."""
+
+    x: Tensor
+    p: Tensor
+    y: Tensor
+
+
 class Population(ABC):
     """A distribution over examples. Final subclasses are frozen dataclasses of plain numbers.
 
@@ -48,6 +56,11 @@ class Population(ABC):
     def vocabulary(self) -> int | None:
         """Number of tokens where x is a sequence of token ids 0..V-1 (int64); None where x is real."""
         return None
+
+    @property
+    def finite(self) -> bool:
+        """Whether this is a fixed set of examples, which measuring cuts into disjoint parts; elsewhere draws have no end."""
+        return False
 
     @property
     @abstractmethod
@@ -80,6 +93,10 @@ class Population(ABC):
 
     def moments(self) -> Moments | None:
         """Exact second moments where x is Gaussian and y linear in it; None elsewhere."""
+        return None
+
+    def support(self) -> Support | None:
+        """All inputs with their probabilities where x is finite and y a class; None elsewhere, or where they are too many."""
         return None
 
     def bayes_risk(self) -> Estimate | None:

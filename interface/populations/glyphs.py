@@ -10,11 +10,12 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from interface.core import Estimate, Kind, Shift
 from interface.populations._base import Examples, Population
+from interface.populations._images import AT_ONCE, CORRUPTIONS, affine, between, corrupted
+from interface.populations._images import rendered as rendered_at
 
 NO_SHIFT = Shift()
 SIDE, BOX = 16, 40  # pixels: of an example, and of the stored glyph that it is sampled from
@@ -23,9 +24,10 @@ SIDE, BOX = 16, 40  # pixels: of an example, and of the stored glyph that it is 
 CLASSES = ("qBuiQIZe07", "kcSxyRlJEs", "3db5rvKaCg", "tWwALU8Gz1", "jMVYOnmhTN", "9fXo2DP64H")
 OTHER_SCRIPT = ("љΣэΠдΨχΩδη", "φзΞЧйτвюμщ", "ЦΔαЭθΛђшψΓ", "ЯцεΘбβπБьЗ", "ДњΦЖиγыσξл", "ζλжъяωЮςчИ")
 SANS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique")
+MONO = ("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSansMono-BoldOblique")
 SERIF = ("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic")
 
-AT_ONCE = 512  # examples drawn together in `views`: their working set stays in the processor's cache
+DOMAINS = ("source", "typeface", "script", "mono")  # as stored; an example is in the source unless a shift moved it
 
 
 class Domain(NamedTuple):
@@ -49,13 +51,16 @@ class Glyphs(Population):
 
     The shifts, at strength s:
         typeface: with probability s an example is set in a serif typeface (DejaVu Serif, STIX).
+        mono: with probability s an example is set in a monospaced typeface (DejaVu Sans Mono).
         script: with probability s an example is one of ten Greek or Cyrillic letters, numbered at random.
         rotation: each image is turned by 90 s degrees anticlockwise, after its views' own rotation.
         inversion: pixels become s + (1 - 2 s) ink; 1 is white on black, and at 1/2 every image is blank.
+        noise, speckle, occlusion, blur: the image is corrupted, noise included; see `_images.corrupted`.
         random_label: with probability s the label is drawn anew, independently of the image.
-    Domains differ in ink, so serif and other script are normalised by their own mean and deviation, or their shift
-    would be an offset of x before anything else. Rotation leaves the ink as it is. Inversion keeps the source's
-    normalisation: there the offset is the shift. Equal generators give equal content whatever the shift.
+        relabelling: the first 10 s classes, at least two, exchange their numbers in a cycle; nothing else changes.
+    Domains differ in ink, so other typefaces and scripts are normalised by their own mean and deviation, or their shift
+    would be an offset of x before anything else. Rotation leaves the ink as it is. Inversion and corruptions keep the
+    source's normalisation: there the offset is the shift. Equal generators give equal content whatever the shift.
 
     Args:
         index: which of the six instances, 0 to 5.
@@ -79,10 +84,13 @@ class Glyphs(Population):
 
     shifts: ClassVar[dict[str, Kind]] = {
         "typeface": "covariate",
+        "mono": "covariate",
+        **CORRUPTIONS,
         "script": "mixed",
         "rotation": "mixed",
         "inversion": "mixed",
         "random_label": "concept",
+        "relabelling": "relabelling",
     }
 
     def __post_init__(self) -> None:
@@ -102,6 +110,10 @@ class Glyphs(Population):
         return SIDE**2
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        return (SIDE, SIDE)
+
+    @property
     def n_classes(self) -> int:
         return len(CLASSES[0])
 
@@ -113,12 +125,9 @@ class Glyphs(Population):
     def views(self, n: int, k: int, generator: Generator) -> Examples:
         """n independent examples in k views each: x (n, k, 256) float32, y (n,) int64 in 0..9."""
         glyphs, domains = _alphabet(self.index)
-        source, other = domains["source"], domains.get(self.applied.name, domains["source"])
-        strength, turned, inverted = self.applied.strength, 0.0, 0.0
-        if self.applied.name == "rotation":
-            turned = strength
-        elif self.applied.name == "inversion":
-            inverted = strength
+        name, strength = self.applied.name, self.applied.strength
+        source, other = domains["source"], domains.get(name, domains["source"])
+        turned, inverted = (strength if name == shift else 0.0 for shift in ("rotation", "inversion"))
 
         # Everything is drawn in every case and in one order: shifts are then compared on equal content.
         shown = torch.randint(self.n_classes, (n,), generator=generator)
@@ -126,9 +135,12 @@ class Glyphs(Population):
         source_face = torch.randint(source.faces, (n,), generator=generator)
         other_face = torch.randint(other.faces, (n,), generator=generator)
         moved = torch.rand(n, generator=generator) < strength
-        y = torch.where(moved, anew, shown) if self.applied.name == "random_label" else shown
+        y = torch.where(moved, anew, shown) if name == "random_label" else shown
+        if name == "relabelling":
+            cycled = max(2, round(strength * self.n_classes))
+            y = torch.where(y < cycled, (y + 1) % cycled, y)
 
-        from_other = moved & (self.applied.name in domains)
+        from_other = moved & (name in domains)
         face = torch.where(from_other, other.first + other_face * self.n_classes, source.first + source_face * self.n_classes)
         which = (face + shown).repeat_interleave(k)
         poses = example_poses(n, generator).repeat_interleave(k, 0) @ view_poses(n * k, generator, turned * math.pi / 2)
@@ -142,7 +154,10 @@ class Glyphs(Population):
             if inverted:
                 ink = inverted + (1 - 2 * inverted) * ink
             ink.add_(torch.randn(ink.shape, generator=generator), alpha=self.noise)
-            x[rows] = ink.sub_(mean[rows]).div_(deviation[rows])
+            x[rows] = ink
+        if name in CORRUPTIONS:
+            x = corrupted(x, name, strength, generator)
+        x.sub_(mean).div_(deviation)
         return Examples(x.view(n, k, self.input_dim), y)
 
     def _with_noise(self, domain: Domain) -> float:
@@ -158,44 +173,27 @@ def example_poses(n: int, generator: Generator) -> Tensor:
     """Maps (n, 3, 3) from the image's plane to the stored glyph's, both [-1, 1] from edge to edge: an example's own pose."""
     low = torch.tensor([-0.25, 0.70, -0.25, -0.1, -0.1])
     high = torch.tensor([0.25, 0.95, 0.25, 0.1, 0.1])
-    return _affine(*_between(low, high, n, generator))
+    return affine(*between(low, high, n, generator))
 
 
 def view_poses(n: int, generator: Generator, turn: float = 0.0) -> Tensor:
     """Maps (n, 3, 3) of the plane that make one view of an example; `turn` more radians anticlockwise."""
     low = torch.tensor([-0.15, 0.93, 0.0, -0.06, -0.06])
     high = torch.tensor([0.15, 1.07, 0.0, 0.06, 0.06])
-    angle, *rest = _between(low, high, n, generator)
-    return _affine(angle + turn, *rest)
+    angle, *rest = between(low, high, n, generator)
+    return affine(angle + turn, *rest)
 
 
 def rendered(glyphs: Tensor, which: Tensor, poses: Tensor) -> Tensor:
-    """Ink in [0, 1], (n, 256), of the stored glyphs (m, 1, BOX, BOX) at positions `which` (n,) seen through poses (n, 3, 3).
-
-    Bilinear between stored pixels, paper outside of the box.
-    """
-    centres = (2 * torch.arange(SIDE) + 1) / SIDE - 1
-    row, column = torch.meshgrid(centres, centres, indexing="ij")
-    pixels = torch.stack([column.flatten(), row.flatten(), torch.ones(SIDE**2)])  # (3, 256)
-    seen = (poses[:, :2].reshape(-1, 3) @ pixels).view(-1, 2, SIDE, SIDE).permute(0, 2, 3, 1)
-    return F.grid_sample(glyphs.index_select(0, which), seen, align_corners=False).flatten(1)
-
-
-def _between(low: Tensor, high: Tensor, n: int, generator: Generator) -> Tensor:
-    """Uniform draws (5, n): angle, scale, shear and the two shifts."""
-    return torch.lerp(low[:, None], high[:, None], torch.rand(len(low), n, generator=generator))
-
-
-def _affine(angle: Tensor, scale: Tensor, shear: Tensor, right: Tensor, down: Tensor) -> Tensor:
-    cos, sin, zero, one = scale * angle.cos(), scale * angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    return torch.stack([cos, shear - sin, right, sin, cos, down, zero, zero, one], -1).view(-1, 3, 3)
+    """Ink in [0, 1], (n, 256), of the stored glyphs (m, 1, BOX, BOX) at positions `which` (n,) seen through poses (n, 3, 3)."""
+    return rendered_at(glyphs, which, poses, SIDE)
 
 
 @cache
 def _alphabet(index: int) -> tuple[Tensor, dict[str, Domain]]:
     """Stored glyphs (m, 1, BOX, BOX) of one instance, faces by classes in each domain, and the domains by name."""
     with (files("interface.populations") / "data" / "glyphs.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        drawn = {name: stored[name][:, index] for name in ("source", "typeface", "script")}
+        drawn = {name: stored[name][:, index] for name in DOMAINS}
         ink = {name: stored[f"{name}_ink"][index] for name in drawn}
     domains, first = {}, 0
     for name, glyphs in drawn.items():

@@ -37,19 +37,90 @@ def linear_prediction_loss(
         profiled because only the encoder is passed on (Bommasani et al. 2021, arXiv:2108.07258, section 4.10).
     """
     block = _block(block, moments)
-    total = moments.covariance.diagonal()[block].sum()
+    return _regression_loss(embedding, embedding.with_input[..., block], moments.covariance.diagonal()[block].sum(), head)
+
+
+def _regression_loss(embedding: Embedding, with_target: Matrix, total: float, head: tuple[Matrix, Matrix | None] | None) -> Matrix:
+    """Squared error of predicting centred targets t (k,) from z: with_target (..., r, k) = cov(z, t), total = E|t|^2."""
     if head is None:
-        explained = whitening(embedding.covariance) @ embedding.with_input[..., block]
+        explained = whitening(embedding.covariance) @ with_target
         return total - np.square(explained).sum((-2, -1))
 
     weight, bias = np.asarray(head[0], dtype=np.float64), head[1]
-    if weight.shape[-2:] != (len(block), embedding.covariance.shape[-1]):
-        raise ValueError(f"head: weight has shape {weight.shape}; allowed: (..., {len(block)}, {embedding.covariance.shape[-1]})")
+    allowed = (with_target.shape[-1], embedding.covariance.shape[-1])
+    if weight.shape[-2:] != allowed:
+        raise ValueError(f"head: weight has shape {weight.shape}; allowed: (..., {allowed[0]}, {allowed[1]})")
     offset = np.einsum("...kr,...r->...k", weight, embedding.mean)
     if bias is not None:
         offset = offset + np.asarray(bias, dtype=np.float64)
-    agreement = np.square(offset).sum(-1) - 2 * np.einsum("...kr,...rk->...", weight, embedding.with_input[..., block])
+    agreement = np.square(offset).sum(-1) - 2 * np.einsum("...kr,...rk->...", weight, with_target)
     return total + agreement + np.einsum("...kr,...kr->...", weight @ embedding.covariance, weight)
+
+
+def corrupted(moments: Moments, noise: float) -> Moments:
+    """Moments of x + noise * standard normal, the input of a denoising encoder; those of the label with it are unchanged.
+
+    Raises:
+        ValueError: if the noise is not a number > 0.
+    """
+    if not noise > 0:
+        raise ValueError(f"noise is {noise!r}; allowed: a number > 0")
+    return moments._replace(covariance=moments.covariance + noise**2 * np.eye(len(moments.covariance)))
+
+
+def denoising_loss(
+    embedding: Embedding, moments: Moments, noise: float, *, head: tuple[Matrix, Matrix | None] | None = None
+) -> Matrix:
+    """Squared error of predicting x from an encoding of x + noise, summed over x, in squared units of x.
+
+    Profiled over affine heads: for z = W (x + noise) it is tr Sigma - tr[(W C W')^-1 W Sigma^2 W'] with C = Sigma + noise^2 I.
+
+    Args:
+        embedding: under `corrupted(moments, noise)`, the law of what the encoder reads.
+        moments: of the clean population.
+        noise: standard deviation of the noise added to every coordinate.
+        head: as `linear_prediction_loss`.
+
+    Source: Vincent, Larochelle, Bengio, Manzagol, "Extracting and composing robust features with denoising autoencoders",
+        ICML 2008; cov(z, x) = cov(z, x + noise) C^-1 Sigma because E[x | x + noise] = Sigma C^-1 (x + noise).
+    """
+    clean = np.linalg.solve(corrupted(moments, noise).covariance, moments.covariance)
+    return _regression_loss(embedding, embedding.with_input @ clean, float(np.trace(moments.covariance)), head)
+
+
+def cross_view_loss(embedding: Embedding, moments: Moments, *, head: tuple[Matrix, Matrix | None] | None = None) -> Matrix:
+    """Squared error of predicting one view of an example from the encoding of another, summed over x, squared units of x.
+
+    Profiled over affine heads: for z = W x it is tr Sigma - tr[(W Sigma W')^-1 W Sigma_12^2 W'].
+
+    Args:
+        embedding, moments: of one view.
+        head: as `linear_prediction_loss`.
+
+    Raises:
+        ValueError: if the moments have no cross-view covariance.
+
+    Source: E[x2 | x1] = Sigma_21 Sigma^-1 x1; Tosh, Krishnamurthy, Hsu, "Contrastive learning, multi-view redundancy, and
+        linear models", ALT 2021, arXiv:2008.10150 (two views as pretext).
+    """
+    across = np.linalg.solve(moments.covariance, _between(moments))
+    return _regression_loss(embedding, embedding.with_input @ across, float(np.trace(moments.covariance)), head)
+
+
+def tasks_loss(
+    embedding: Embedding, moments: Moments, tasks: Matrix, *, head: tuple[Matrix, Matrix | None] | None = None
+) -> Matrix:
+    """Mean over T linear tasks a_j'x of the squared error of predicting them from z, in squared units of the tasks.
+
+    Args:
+        embedding, moments: of the population.
+        tasks: (T, d) coefficients a_j.
+        head: as `linear_prediction_loss`, with a weight (..., T, r).
+
+    Source: Du, Hu, Kakade, Lee, Lei, "Few-shot learning via learning the representation, provably", ICLR 2021.
+    """
+    total = float(np.einsum("td,de,te->", tasks, moments.covariance, tasks))
+    return _regression_loss(embedding, embedding.with_input @ tasks.T, total, head) / len(tasks)
 
 
 def spectral_contrastive_loss(embedding: Embedding, *, profiled: bool = False, centred: bool = True) -> Matrix:
@@ -129,6 +200,26 @@ def fixed_mask_floor(moments: Moments, visible: Block, hidden: Block, rank: int)
     return float(sigma.diagonal()[hidden].sum() - gains[:rank].sum())
 
 
+def denoising_floor(covariance: Matrix, noise: float, rank: int) -> float:
+    """Lowest denoising loss of any encoder with `rank` coordinates and an affine head: tr Sigma less the top l^2/(l + noise^2).
+
+    Example:
+        >>> denoising_floor(np.diag([3.0, 1.0]), 1.0, rank=1)  # 4 - 9/4
+        1.75
+    """
+    values = np.linalg.eigvalsh(covariance)[::-1]
+    return float(values.sum() - np.square(values[:rank]) @ (1 / (values[:rank] + noise**2)))
+
+
+def cross_view_floor(moments: Moments, rank: int) -> float:
+    """Lowest loss of predicting one view from `rank` coordinates of another, any encoder with an affine head, squared units of x.
+
+    Source: reduced-rank regression, as `fixed_mask_floor`.
+    """
+    gains = np.linalg.svd(inverse_root(moments.covariance) @ _between(moments), compute_uv=False) ** 2
+    return float(np.trace(moments.covariance) - gains[:rank].sum())
+
+
 def spectral_contrastive_floor(moments: Moments, rank: int, *, linear: bool) -> float:
     """Lowest spectral contrastive loss with centred features and `rank` coordinates, unitless.
 
@@ -144,6 +235,12 @@ def spectral_contrastive_floor(moments: Moments, rank: int, *, linear: bool) -> 
     rho = np.linalg.eigvalsh(alignment(moments))
     reach = rho if linear else np.concatenate([rho, hermite_spectrum(rho, rank)])
     return float(-np.square(np.sort(reach.clip(min=0))[::-1][:rank]).sum())
+
+
+def _between(moments: Moments) -> Matrix:
+    if moments.cross_covariance is None:
+        raise ValueError("moments.cross_covariance is None; predicting another view needs a population with views")
+    return moments.cross_covariance
 
 
 def _block(block: Block | None, moments: Moments) -> np.ndarray:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from interface.theory._base import MAX_RANK, Embedding, Matrix, Moments, alignment, hermite_spectrum, inverse_root, whitening
+from interface.theory._base import (
+    MAX_RANK,
+    Embedding,
+    Matrix,
+    Moments,
+    alignment,
+    hermite_spectrum,
+    inverse_root,
+    root,
+    whitening,
+)
 from interface.theory._base import Operator as Operator
+from interface.theory.losses import corrupted
 
 
 def autoencoding_operator(moments: Moments) -> Operator:
@@ -67,6 +79,68 @@ def spectral_operator(moments: Moments) -> Operator:
     return Operator(
         (vectors * positive**2) @ vectors.T, 0.0, inverse_root(moments.covariance), hermite_spectrum(values, MAX_RANK) ** 2
     )
+
+
+def cross_view_operator(moments: Moments) -> Operator:
+    """S = Sigma^-1/2 Sigma_12 Sigma_21 Sigma^-1/2, c = tr Sigma, squared units of x: one view predicted from the other.
+
+    L_pre = c - tr(PS) exactly, for any encoder with an affine head, because E[x2 | x1] is linear.
+
+    Raises:
+        ValueError: if the moments have no cross-view covariance.
+    """
+    half = root(moments.covariance)
+    predicted = alignment(moments) @ half  # Sigma^-1/2 Sigma_12
+    return Operator(predicted @ predicted.T, float(np.trace(moments.covariance)), inverse_root(moments.covariance), np.zeros(0))
+
+
+def tasks_operator(moments: Moments, tasks: Matrix) -> Operator:
+    """S = sum_j b_j b_j' / T with b_j = Sigma^1/2 a_j, c = tr S: the mean squared error of T linear tasks a_j'x.
+
+    Args:
+        tasks: (T, d) coefficients a_j.
+
+    Source: Tripuraneni, Jordan, Jin, "On the theory of transfer learning: the importance of task diversity", NeurIPS 2020:
+        the least eigenvalue of S on the span of the target is the diversity that bounds the transfer.
+    """
+    whitened = np.asarray(tasks, dtype=np.float64) @ root(moments.covariance)
+    S = whitened.T @ whitened / len(whitened)
+    return Operator(S, float(np.trace(S)), inverse_root(moments.covariance), np.zeros(0))
+
+
+def denoising_operator(moments: Moments, noise: float) -> Operator:
+    """S = C^-1/2 Sigma^2 C^-1/2 with C = Sigma + noise^2 I, c = tr Sigma, squared units of x: x predicted from x + noise.
+
+    Coordinates are those of the corrupted input: `target` is the label as a probe on x + noise reads it. A probe of clean x is
+    not in its band; see `clean_probe`.
+
+    Raises:
+        ValueError: if the noise is not a number > 0.
+    """
+    within = inverse_root(corrupted(moments, noise).covariance)
+    predicted = within @ moments.covariance
+    return Operator(predicted @ predicted.T, float(np.trace(moments.covariance)), within, np.zeros(0))
+
+
+class CleanProbe(NamedTuple):
+    """E* of a probe on clean x is at most factor * band(S, target, rank, excess).high, for linear denoising encoders."""
+
+    factor: float
+    target: Matrix
+
+
+def clean_probe(moments: Moments, noise: float) -> CleanProbe:
+    """The upper side that a denoising excess sets for a probe which reads clean x: factor, unitless, and whitened label (d,).
+
+    The factor is lambda_max(C^-1/2 Sigma C^-1/2) < 1, the label C^1/2 Sigma^-1 E[x y]; there is no lower side. `S` and `excess`
+    are those of `denoising_operator` and `denoising_floor`.
+
+    Source: for every residual slope s, s'Sigma s <= lambda_max(C^-1/2 Sigma C^-1/2) s'C s.
+    """
+    wide = corrupted(moments, noise).covariance
+    within = inverse_root(wide)
+    factor = float(np.linalg.eigvalsh(within @ moments.covariance @ within)[-1])
+    return CleanProbe(factor, root(wide) @ np.linalg.solve(moments.covariance, moments.cov_xy))
 
 
 def compression(embedding: Embedding, operator: Operator) -> Matrix:

@@ -7,10 +7,28 @@ import pytest
 import torch
 
 from interface.populations import Glyphs, glyphs
-from interface.populations.glyphs import BOX, CLASSES, OTHER_SCRIPT, SANS, SERIF, example_poses, rendered, view_poses
+from interface.populations.glyphs import BOX, CLASSES, MONO, OTHER_SCRIPT, SANS, SERIF, example_poses, rendered, view_poses
 
 DATA = files("interface.populations") / "data"
-DIGEST = "e8814c8609c2f7e9cd727cda085b1a18331e538adf60a14ea0241449b2968e7d"
+DIGESTS = {
+    "source": "0a580f797cd2be19",
+    "source_ink": "8219c690a7887f5b",
+    "typeface": "981551fe2f550879",
+    "typeface_ink": "be5071cd382b0f3b",
+    "script": "8afb9e293dcdab84",
+    "script_ink": "bcf3e9db86b582fc",
+    "mono": "83517e91402d3317",
+    "mono_ink": "6274f62244c9b0e5",
+}
+# Of 700 examples in two views at seed 5: sum of x times a ramp from -1 to 1, by index and shift, as first released.
+RELEASED = {
+    (0, "none", 0.0): 364.2306716624823,
+    (0, "typeface", 0.5): -869.0108986958155,
+    (0, "script", 1.0): 866.603358428528,
+    (0, "rotation", 0.5): 318.0407869914306,
+    (0, "inversion", 1.0): -275.30413089793274,
+    (3, "random_label", 0.7): 1547.30410918063,
+}
 
 
 def draw(population, n=400, k=1, seed=0):
@@ -18,13 +36,24 @@ def draw(population, n=400, k=1, seed=0):
 
 
 def test_the_stored_glyphs_are_those_that_numbers_were_measured_on():
-    assert hashlib.sha256((DATA / "glyphs.npz").read_bytes()).hexdigest() == DIGEST
+    with (DATA / "glyphs.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        found = {name: hashlib.sha256(stored[name].tobytes()).hexdigest()[:16] for name in stored.files}
+    assert found == DIGESTS
+
+
+@pytest.mark.parametrize(("index", "name", "strength"), RELEASED)
+def test_draws_are_those_that_numbers_were_measured_on(index, name, strength):
+    x, y = draw(Glyphs(index) if name == "none" else Glyphs(index).shift(name, strength), n=700, k=2, seed=5)
+    ramp = torch.linspace(-1, 1, x.numel(), dtype=torch.float64)
+    assert (x.double().flatten() @ ramp).item() == pytest.approx(RELEASED[index, name, strength], abs=0.01)
+    labels = "0153e3a7" if name == "random_label" else "0eed5756"
+    assert hashlib.sha256(y.numpy().tobytes()).hexdigest()[:8] == labels
 
 
 def test_the_typefaces_come_with_their_licences():
     assert "Bitstream Vera" in (DATA / "LICENSE_DEJAVU").read_text(encoding="utf-8")
     assert "STIX" in (DATA / "LICENSE_STIX").read_text(encoding="utf-8")
-    assert all(face.startswith(("DejaVu", "STIX")) for face in SANS + SERIF)
+    assert all(face.startswith(("DejaVu", "STIX")) for face in SANS + SERIF + MONO)
 
 
 def test_instances_have_disjoint_classes():
@@ -36,10 +65,11 @@ def test_instances_have_disjoint_classes():
 
 def test_stored_glyphs_are_centred_and_distinct():
     with (DATA / "glyphs.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        drawn = np.concatenate([stored[name].reshape(-1, BOX, BOX) for name in ("source", "typeface", "script")])
-    assert len(drawn) == 60 * (len(SANS) + len(SERIF) + len(SANS))
+        domains = [stored[name].reshape(-1, BOX, BOX) for name in glyphs.DOMAINS]
+    drawn = np.concatenate(domains)
+    assert len(drawn) == 60 * (len(SANS) + len(SERIF) + len(SANS) + len(MONO))
     assert drawn.dtype == np.uint8
-    assert len({glyph.tobytes() for glyph in drawn}) == len(drawn)
+    assert all(len({glyph.tobytes() for glyph in domain}) == len(domain) for domain in domains)
     for axis in (1, 2):
         has_ink = drawn.any(axis=3 - axis)
         before, after = has_ink.argmax(1), has_ink[:, ::-1].argmax(1)
@@ -48,7 +78,7 @@ def test_stored_glyphs_are_centred_and_distinct():
 
 
 @pytest.mark.parametrize("index", range(6))
-@pytest.mark.parametrize("name", ["none", "typeface", "script"])
+@pytest.mark.parametrize("name", ["none", "typeface", "script", "mono"])
 def test_each_domain_is_normalised_by_its_own_ink(index, name):
     population = Glyphs(index) if name == "none" else Glyphs(index).shift(name, 1.0)
     x = draw(population, n=3_000).x
@@ -124,7 +154,7 @@ def test_noise_is_in_units_of_ink():
     assert abs(correlation) < 0.01  # each view has its own noise
 
 
-@pytest.mark.parametrize("name", ["typeface", "script"])
+@pytest.mark.parametrize("name", ["typeface", "script", "mono"])
 def test_strength_is_the_share_of_examples_from_the_shifted_domain(name):
     source, mixed, moved = (draw(p, n=2_000, k=2) for p in (Glyphs(3), Glyphs(3).shift(name, 0.3), Glyphs(3).shift(name, 1.0)))
     from_source = (mixed.x == source.x).flatten(1).all(1)
@@ -148,13 +178,36 @@ def test_random_labels_are_drawn_apart_from_the_image(strength):
         assert chi_square < 99 + 4 * (2 * 99) ** 0.5
 
 
+@pytest.mark.parametrize(("strength", "cycled"), [(0.05, 2), (0.3, 3), (1.0, 10)])
+def test_relabelling_exchanges_numbers_and_nothing_else(strength, cycled):
+    source, moved = draw(Glyphs(4)), draw(Glyphs(4).shift("relabelling", strength))
+    assert torch.equal(source.x, moved.x)
+    names = [int(moved.y[source.y == c].unique()) for c in range(10)]
+    assert sorted(names) == list(range(10))
+    assert [c for c in range(10) if names[c] != c] == list(range(cycled))
+
+
+@pytest.mark.parametrize("name", ["noise", "speckle", "occlusion", "blur"])
+def test_corruptions_act_on_ink_under_the_source_normalisation(name):
+    source, moved = Glyphs(1, noise=0.0), Glyphs(1, noise=0.0).shift(name, 1.0)
+    x, y = draw(moved, k=2)
+    assert torch.equal(y, draw(source, k=2).y)
+    paper = draw(source).x.min()
+    upright = draw(source, k=2).x
+    if name == "occlusion":
+        assert torch.all((x == upright) | ((x - paper).abs() < 1e-6))
+    if name == "speckle":
+        assert torch.equal(x[(upright - paper).abs() < 1e-6], upright[(upright - paper).abs() < 1e-6])
+    assert (x - upright).square().mean() > 0.1
+
+
 def test_bayes_risk_is_known_only_where_labels_are_pure_chance():
     assert Glyphs(5).shift("random_label", 1.0).bayes_risk() == math.log(10)
     assert Glyphs(5).shift("random_label", 1.0).bayes_risk().how == "exact"
     assert all(p.bayes_risk() is None for p in (Glyphs(5), Glyphs(5).shift("random_label", 0.9), Glyphs(5).shift("script", 1.0)))
 
 
-@pytest.mark.parametrize("name", ["none", "typeface", "script", "rotation", "inversion"])
+@pytest.mark.parametrize("name", ["none", "typeface", "script", "mono", "rotation", "inversion"])
 def test_labels_name_what_is_seen(name):
     population = Glyphs(0) if name == "none" else Glyphs(0).shift(name, 1.0)
     (x, y), (new, truth) = (population.sample(2_000, torch.Generator().manual_seed(seed)) for seed in (0, 1))

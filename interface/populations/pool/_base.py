@@ -1,10 +1,12 @@
-"""Pool: the user's own finite data as a population, known by its content."""
+"""Pool: the user's own data as a population, known by its content; finite, or without end under a kernel."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from interface.core import Kind, Shift
 from interface.populations._base import Examples, Population
+from interface.populations.pool.image_kernel import ImageKernel
 from interface.seeds import rng
 
 NO_SHIFT = Shift()
@@ -25,10 +28,15 @@ WIDER: dict[type, type] = {np.uint16: np.int32, np.uint32: np.int64, np.uint64: 
 
 @dataclass(frozen=True, init=False)
 class Pool(Population):
-    """A finite data set; conclusions about it are conditional on it. Its identity is a digest of x and y, in their order.
+    """A data set; conclusions about it are conditional on it. Its identity is a digest of x and y, in their order.
 
-    `sample` draws from the pool *with replacement*: independent draws of its empirical distribution, in which examples
-    repeat. Where the parts of an analysis must not share an example (pretraining loss, fit and test), take `thirds`.
+    Without a kernel the pool is finite: `sample` draws from it *with replacement*, so that examples repeat. Where the
+    parts of an analysis must not share an example (pretraining loss, fit and test), take `thirds`.
+
+    With a kernel the population is pool x kernel: each draw perturbs an example drawn with replacement, so that draws
+    have no end, the views of an example are perturbations of its own, x is flat float32, and the kernel's shifts can be
+    applied. Base images are *not* split: all parts of an analysis share them, and an encoder may memorise them.
+
     The dtype of y decides the loss: integers are classes and log loss, floats are real targets and squared loss.
 
     Args:
@@ -36,10 +44,13 @@ class Pool(Population):
             are pairs (x, y) or x alone. It is copied, so that a later change of the caller's array changes nothing here.
         y: (n,) integers 0..C-1, or floats; None where there are no labels (`sample` then gives y of shape (0,)).
         name: how tables name the data; also the instance, since a pool is one draw of its world.
+        kernel: makes draws unlimited; x must be square images of floats, (n, side, side) or (n, side * side).
         shift: what separates the pool from the source that it is a target of, stated by the user and not checked.
+        vocabulary: number of tokens V where x is token ids 0..V-1.
 
     Raises:
-        ValueError: if x is empty, not numeric or not finite, y does not fit x, or classes are not 0..C-1 with C >= 2.
+        ValueError: if x is empty, not numeric or not finite, y does not fit x, classes are not 0..C-1 with C >= 2, x does
+            not fit the kernel or the vocabulary, or the stated shift bears the name of one that the kernel applies.
 
     Example:
         >>> pool = Pool(np.eye(6), [0, 1, 0, 1, 0, 1], name="ward A")
@@ -54,11 +65,20 @@ class Pool(Population):
     name: str
     digest: str
     applied: Shift = NO_SHIFT
+    kernel: ImageKernel | None = None
+    vocabulary: int | None = None
 
-    shifts: ClassVar[dict[str, Kind]] = {}
+    shifts: ClassVar[Mapping[str, Kind]] = {}  # an instance with a kernel has the kernel's
 
     def __init__(
-        self, x: ArrayLike | Tensor | Dataset[Any], y: ArrayLike | Tensor | None = None, *, name: str, shift: Shift = NO_SHIFT
+        self,
+        x: ArrayLike | Tensor | Dataset[Any],
+        y: ArrayLike | Tensor | None = None,
+        *,
+        name: str,
+        kernel: ImageKernel | None = None,
+        shift: Shift = NO_SHIFT,
+        vocabulary: int | None = None,
     ) -> None:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"Pool: name is {name!r}; allowed: a text that is not empty, since tables name the data by it")
@@ -72,7 +92,15 @@ class Pool(Population):
         if labels is not None:
             _check_labels(labels, len(inputs))
             labels = labels if labels.is_floating_point() else labels.to(torch.int64)
-        values = {"x": inputs, "y": labels, "name": name, "digest": _digest(inputs, labels), "applied": shift}
+        if vocabulary is not None:
+            _check_tokens(inputs, vocabulary)
+        values: dict[str, Any] = {"x": inputs, "y": labels, "name": name, "digest": _digest(inputs, labels), "applied": shift}
+        values |= {"kernel": kernel, "vocabulary": vocabulary}
+        if kernel is not None:
+            kernel.images(inputs)  # or an error
+            values |= {"x": inputs.float(), "shifts": kernel.shifts}
+            if shift.name in kernel.shifts:
+                raise ValueError(f"Pool: shift is {shift!r}; the kernel applies {shift.name!r} itself: Pool(...).shift(...)")
         for attribute, value in values.items():
             object.__setattr__(self, attribute, value)
 
@@ -83,6 +111,14 @@ class Pool(Population):
     @property
     def input_dim(self) -> int:
         return self.x[0].numel()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.x.shape[1:]) if self.kernel is None else tuple(self.kernel.images(self.x[:1]).shape[2:])
+
+    @property
+    def finite(self) -> bool:
+        return self.kernel is None
 
     @property
     def n_classes(self) -> int | None:
@@ -99,15 +135,17 @@ class Pool(Population):
         return self.y is not None
 
     def views(self, n: int, k: int, generator: Generator) -> Examples:
-        """n draws with replacement: x (n, 1, ...), y (n,), or (0,) without labels.
+        """n draws with replacement: x (n, 1, ...), or (n, k, side * side) under a kernel; y (n,), or (0,) without labels.
 
         Raises:
-            ValueError: if k is not 1: a pool holds one view of each example.
+            ValueError: if k is not 1 and there is no kernel: a pool holds one view of each example.
         """
+        rows = torch.randint(self.size, (n,), generator=generator)
+        if self.kernel is not None:
+            return Examples(self.kernel.draw(self.kernel.images(self.x), rows, k, self.applied, generator), self._labels(rows))
         if k != 1:
             raise ValueError(f"Pool: k is {k}; allowed: 1, since more views of one example need an augmentation kernel")
-        x, y = self._rows(torch.randint(self.size, (n,), generator=generator))
-        return Examples(x[:, None], y)
+        return Examples(self.x[rows][:, None], self._labels(rows))
 
     def thirds(self, seed: int = 0) -> tuple[Examples, Examples, Examples]:
         """Three disjoint random parts of the pool, equal in size to within one: for pretraining loss, fit and test.
@@ -120,18 +158,28 @@ class Pool(Population):
         if self.size < THIRDS:
             raise ValueError(f"Pool: {self.name!r} holds {self.size} example(s); thirds need at least {THIRDS}")
         order = rng("thirds", self.digest, seed).permutation(self.size)
-        pre, fit, test = (self._rows(torch.from_numpy(part)) for part in np.array_split(order, THIRDS))
+        parts = [torch.from_numpy(part) for part in np.array_split(order, THIRDS)]
+        pre, fit, test = (Examples(self.x[rows], self._labels(rows)) for rows in parts)
         return pre, fit, test
 
-    def shift(self, name: str, strength: float) -> NoReturn:
-        """Refused: nobody but the user can move real data."""
-        raise ValueError(
-            f"shift: name is {name!r}; a Pool knows none. Make a second Pool of the target's examples and state what separates it: "
-            "Pool(x, y, name=..., shift=Shift(...))"
-        )
+    def shift(self, name: str, strength: float) -> Self:
+        """The pool under one of its kernel's shifts; refused without a kernel: nobody but the user can move real data."""
+        if self.kernel is None:
+            raise ValueError(
+                f"shift: name is {name!r}; a Pool knows none. Make a second Pool of the target's examples and state what separates "
+                "it: Pool(x, y, name=..., shift=Shift(...))"
+            )
+        return super().shift(name, strength)
 
-    def _rows(self, rows: Tensor) -> Examples:
-        return Examples(self.x[rows], torch.empty(0) if self.y is None else self.y[rows])
+    def _shifted(self, name: str, strength: float) -> Self:
+        if self.applied != NO_SHIFT:
+            raise ValueError(f"shift: {self.instance} is already shifted by {self.applied.name!r}; shift its source instead")
+        moved = copy(self)
+        object.__setattr__(moved, "applied", Shift(name, strength, self.shifts[name]))
+        return moved
+
+    def _labels(self, rows: Tensor) -> Tensor:
+        return torch.empty(0) if self.y is None else self.y[rows]
 
 
 def _tensor(values: Any, name: str) -> Tensor:
@@ -168,6 +216,12 @@ def _check_inputs(x: Tensor) -> None:
     finite = torch.isfinite(x).flatten(1).all(1)
     if not finite.all():
         raise ValueError(f"Pool: x holds a value that is not finite (first in row {_first(~finite)}); drop or impute it first")
+
+
+def _check_tokens(x: Tensor, vocabulary: int) -> None:
+    if x.dtype != torch.int64 or x.ndim != 2 or x.min() < 0 or x.max() >= vocabulary:
+        got = f"{x.dtype} of shape {tuple(x.shape)} from {x.min().item()} to {x.max().item()}"
+        raise ValueError(f"Pool: x is {got}; allowed with vocabulary={vocabulary}: int64 (n, t) in 0..{vocabulary - 1}")
 
 
 def _check_labels(y: Tensor, n: int) -> None:
