@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -13,12 +14,16 @@ from torch import Tensor, nn
 
 from interface.core import Bracket, Estimate
 from interface.encoders import Linear
-from interface.populations import Examples
+from interface.populations import Examples, Population
 from interface.theory.embedding import Embedding
 from interface.theory.moments import Moments
 from interface.theory.operators import Operator
 
-Embed = Callable[[Tensor], Tensor]  # (..., n, d) -> (..., n, features)
+Embed = Callable[..., Tensor]  # (..., n, d) -> (..., n, features); of every position of a sequence with readout="all"
+
+Views = TypeVar("Views", bound=tuple[Tensor, ...])
+
+BATCH = 128  # examples of one batch in the canonical evaluation of tasks whose loss couples a batch
 
 
 class ExactLoss(NamedTuple):
@@ -28,21 +33,36 @@ class ExactLoss(NamedTuple):
     profiled: np.ndarray
 
 
+class Pairs(NamedTuple):
+    first: Tensor  # (..., n, d)
+    second: Tensor  # (..., n, d) another view of the same example
+
+
 class Pretext(ABC):
     """A task P(D_S) -> pseudolabels. Final subclasses are frozen dataclasses.
 
     `noise` holds all the randomness; `view` and everything after it is deterministic. Leading axes of every tensor are
-    runs. The unit of a loss is "squared" (squared units of the input) or "nats".
+    runs. The unit of a loss is "squared" (squared units of the input), "nats", or "unitless". A field may define what is
+    predicted, or only how it is trained; `canonical` puts the latter to the values at which all are evaluated.
     """
 
     n_views: ClassVar[int] = 1  # views of one example that the task compares
     unit: ClassVar[str] = "squared"
-    needs_labels: ClassVar[bool] = False
     n_evaluation: ClassVar[int] = 4000  # independent examples in each half of a sampled evaluation
 
     @property
     def name(self) -> str:
         return type(self).__name__
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether pseudolabels are made from the source's labels."""
+        return False
+
+    @property
+    def canonical(self) -> Self:
+        """This task at the one setting in which runs of its class are evaluated, so that their losses share a yardstick."""
+        return self
 
     @property
     def closed_form(self) -> bool:
@@ -72,9 +92,9 @@ class Pretext(ABC):
         """Input and pseudolabel of x (..., n, n_views, d), y (..., n): a NamedTuple of tensors."""
 
     def draw(self, examples: Examples, generator: torch.Generator) -> Any:
-        """`view` on fresh `noise`; runs on leading axes share it."""
-        n, input_dim = examples.x.shape[-3], examples.x.shape[-1]
-        return self.view(examples, self.noise(n, input_dim, generator))
+        """What `evaluate` and `profile` take: the canonical `view` on fresh `noise`; runs on leading axes share it."""
+        n, input_dim, task = examples.x.shape[-3], examples.x.shape[-1], self.canonical
+        return task.view(examples, task.noise(n, input_dim, generator))
 
     @abstractmethod
     def head(self, input_dim: int, features: int, n_classes: int | None) -> nn.Module | None:
@@ -98,7 +118,11 @@ class Pretext(ABC):
 
     def evaluate(self, embed: Embed, head: Embed | None, views: Any) -> Tensor:
         """Loss of each independent unit, (..., units), under the task's one canonical evaluation."""
-        return self.loss(embed, head, views)
+        return self.canonical.loss(embed, head, views)
+
+    def input_moments(self, moments: Moments) -> Moments:
+        """Moments of what the encoder reads in pretraining, under which the embedding that `exact` takes is computed."""
+        return moments
 
     @abstractmethod
     def profile(self, embed: Embed, fit: Any, test: Any) -> list[Bracket]:
@@ -110,11 +134,21 @@ class Pretext(ABC):
         """
 
     def exact(self, embedding: Embedding, moments: Moments, head: Mapping[str, np.ndarray]) -> ExactLoss | None:
-        """Population losses of an encoder whose moments are known; None where there is no closed form."""
+        """Population losses of an encoder whose moments are known; None where there is no closed form.
+
+        Args:
+            embedding: of the encoder under `input_moments(moments)`.
+            moments: of the source.
+            head: the head's parameters by their state_dict keys.
+        """
         return None
 
     def floor(self, moments: Moments, rank: int, *, linear: bool) -> float | None:
         """Lowest profiled loss that any encoder of `rank` features (any linear one) reaches; None where unknown."""
+        return None
+
+    def least_loss(self, source: Population) -> Estimate | None:
+        """Lowest canonical loss that any encoder and any head reach on a source without moments; None where unknown."""
         return None
 
     def operator(self, moments: Moments) -> Operator | None:
@@ -122,19 +156,16 @@ class Pretext(ABC):
         return None
 
 
-def held_out_bracket(low: Tensor, high: Tensor, gap: Tensor | np.ndarray, status: list[str] | None = None) -> list[Bracket]:
-    """Brackets of r runs from the unit losses (r, n) of their empirical minimisers on the fit half and on the test half."""
+def whole_batches(views: Views) -> Views:
+    """Views with tensors (..., n, .) cut to whole batches of 128: an incomplete last batch is not evaluated.
 
-    def sides(losses: Tensor) -> list[Estimate]:
-        losses = losses.double()
-        n = losses.shape[-1]
-        means, errors = losses.mean(-1).tolist(), (losses.std(-1) / n**0.5).tolist()
-        return [Estimate(mean, stderr=error, how="held_out", n=n) for mean, error in zip(means, errors, strict=True)]
-
-    lows, highs = sides(low), sides(high)
-    if status is not None:
-        lows = [Estimate(s, stderr=s.stderr, how=s.how, n=s.n, status=word) for s, word in zip(lows, status, strict=True)]
-    return [Bracket(a, b, gap=float(g)) for a, b, g in zip(lows, highs, gap, strict=True)]
+    Raises:
+        ValueError: if there are fewer than two batches, so that no standard error could be stated.
+    """
+    n = views[0].shape[-2] // BATCH * BATCH
+    if n < 2 * BATCH:
+        raise ValueError(f"the evaluation has {views[0].shape[-2]} examples; allowed: at least {2 * BATCH}, two batches")
+    return type(views)(*(tensor[..., :n, :] for tensor in views))
 
 
 def decoder(features: int, hidden: int | None, outputs: int) -> nn.Module:
@@ -144,40 +175,13 @@ def decoder(features: int, hidden: int | None, outputs: int) -> nn.Module:
     return nn.Sequential(OrderedDict(hidden=Linear(features, hidden), relu=nn.ReLU(), output=Linear(hidden, outputs)))
 
 
-RANK_CUT = 1e-10  # relative eigenvalue below which a direction of the features counts as absent
+def square_side(kind: str, input_dim: int, divisor: int = 1) -> int:
+    """Side of a square image of input_dim pixels.
 
-
-def symmetric_pinv(matrix: Tensor) -> Tensor:
-    """Moore-Penrose inverse of symmetric PSD matrices (..., k, k), directions below RANK_CUT of the largest dropped."""
-    eigenvalues, vectors = torch.linalg.eigh(matrix)
-    keep = eigenvalues > RANK_CUT * eigenvalues[..., -1:].clamp_min(torch.finfo(matrix.dtype).tiny)
-    inverse = torch.where(keep, 1 / eigenvalues.where(keep, torch.ones_like(eigenvalues)), torch.zeros_like(eigenvalues))
-    return (vectors * inverse.unsqueeze(-2)) @ vectors.mT
-
-
-def whitening(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (..., 1, k) and map (..., k, k) that make the covariance of features (..., n, k) the identity, in their dtype.
-
-    Directions without variance are mapped to 0.
+    Raises:
+        ValueError: if the input is no square, or `divisor` does not divide its side.
     """
-    mean = z.double().mean(-2, keepdim=True)
-    centred = z.double() - mean
-    eigenvalues, vectors = torch.linalg.eigh(centred.mT @ centred / z.shape[-2])
-    keep = eigenvalues > RANK_CUT * eigenvalues[..., -1:].clamp_min(torch.finfo(torch.float64).tiny)
-    roots = torch.where(keep, eigenvalues.where(keep, torch.ones_like(eigenvalues)).rsqrt(), torch.zeros_like(eigenvalues))
-    return mean.to(z.dtype), (vectors * roots.unsqueeze(-2)).to(z.dtype)
-
-
-def with_constant(z: Tensor) -> Tensor:
-    """Features (..., n, k) with a column of ones, in float64."""
-    return torch.cat([z.double(), torch.ones_like(z[..., :1], dtype=torch.float64)], dim=-1)
-
-
-def linear_prediction_profile(embed: Embed, inputs: tuple[Tensor, Tensor], targets: tuple[Tensor, Tensor]) -> list[Bracket]:
-    """Profile over affine heads of the squared error of predicting targets (n, k) from embed(inputs), summed over k."""
-    fit, test = (with_constant(embed(x)) for x in inputs)
-    y_fit, y_test = (t.double() for t in targets)
-    weight = symmetric_pinv(fit.mT @ fit) @ (fit.mT @ y_fit)
-    low = torch.stack([(z @ w - y_fit).square().sum(-1) for z, w in zip(fit, weight, strict=True)])
-    high = torch.stack([(z @ w - y_test).square().sum(-1) for z, w in zip(test, weight, strict=True)])
-    return held_out_bracket(low, high, np.zeros(len(low)))
+    side = math.isqrt(input_dim)
+    if side * side != input_dim or side % divisor:
+        raise ValueError(f"{kind}: the input has {input_dim} entries; allowed: square images whose side {divisor} divides")
+    return side

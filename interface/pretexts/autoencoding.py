@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from interface.core import Bracket
 from interface.populations import Examples
-from interface.pretexts._base import Embed, ExactLoss, Pretext, decoder, linear_prediction_profile
+from interface.pretexts._base import Embed, ExactLoss, Pretext, decoder
+from interface.pretexts._profiles import linear_prediction_profile
 from interface.theory.embedding import Embedding
 from interface.theory.losses import autoencoding_floor, linear_prediction_loss
 from interface.theory.moments import Moments

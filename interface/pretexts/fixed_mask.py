@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from interface.core import Bracket
 from interface.encoders import Linear
 from interface.populations import Examples
-from interface.pretexts._base import Embed, ExactLoss, Pretext, linear_prediction_profile
+from interface.pretexts._base import Embed, ExactLoss, Pretext
+from interface.pretexts._profiles import linear_prediction_profile
 from interface.theory.embedding import Embedding
 from interface.theory.losses import fixed_mask_floor, linear_prediction_loss
 from interface.theory.moments import Moments

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -12,25 +12,21 @@ from torch import Tensor, nn
 from interface.convex import minimize
 from interface.core import Bracket
 from interface.populations import Examples
-from interface.pretexts._base import Embed, Pretext, decoder, held_out_bracket, whitening
+from interface.pretexts._base import BATCH, Embed, Pairs, Pretext, decoder, whole_batches
+from interface.pretexts._profiles import held_out_bracket, whitening
 
-BATCH = 128  # the canonical evaluation: 127 in-batch negatives
 N_BATCHES = 24
 COLDEST = 0.02
+TEMPERATURE = 0.2
 PROFILE_TOLERANCE = 1e-5  # nats: estimated decrement at which the bilinear critic counts as fitted
-
-
-class Pairs(NamedTuple):
-    first: Tensor  # (..., n, d)
-    second: Tensor  # (..., n, d) another view of the same example
 
 
 @dataclass(frozen=True)
 class InfoNCE(Pretext):
     """Symmetric InfoNCE of cosine similarities over the batch, in nats per example; ln(batch) is chance.
 
-    Trained through a small projection (features -> features -> 32, ReLU) at one temperature. Evaluated on batches of
-    128, the batch being the independent unit. Profiled over bilinear critics z'Wz+ on whitened features, a class that
+    Trained through a small projection (features -> features -> 32, ReLU) at one temperature. Evaluated at temperature .2 and
+    on batches of 128, each the independent unit. Profiled over bilinear critics z'Wz+ on whitened features, a class that
     does not hold the training head: raw and profiled losses are not ordered.
 
     Source: van den Oord, Li, Vinyals, "Representation learning with contrastive predictive coding", 2018,
@@ -41,12 +37,16 @@ class InfoNCE(Pretext):
         projection: dimension of the space in which cosines are taken.
     """
 
-    temperature: float = 0.2
+    temperature: float = TEMPERATURE
     projection: int = 32
 
     n_views: ClassVar[int] = 2
     unit: ClassVar[str] = "nats"
     n_evaluation: ClassVar[int] = BATCH * N_BATCHES
+
+    @property
+    def canonical(self) -> Self:
+        return replace(self, temperature=TEMPERATURE)
 
     @property
     def profile_class_differs(self) -> bool:
@@ -65,22 +65,17 @@ class InfoNCE(Pretext):
     def loss(self, embed: Embed, head: Embed | None, views: Pairs) -> Tensor:
         assert head is not None
         a, b = (nn.functional.normalize(head(embed(x)), dim=-1) for x in views)
-        return self._cosine_loss(a, b)
+        return _cosine_loss(a, b, self.temperature)
 
     def evaluate(self, embed: Embed, head: Embed | None, views: Pairs) -> Tensor:
         """Mean loss of each batch of 128, (..., batches)."""
         assert head is not None
-        a, b = (nn.functional.normalize(head(embed(x)), dim=-1).unflatten(-2, (-1, BATCH)) for x in views)
-        return self._cosine_loss(a, b).mean(-1)
-
-    def _cosine_loss(self, a: Tensor, b: Tensor) -> Tensor:
-        """(..., n) from unit vectors: similarities are bounded, so one exponential serves both directions."""
-        similarity = a @ b.mT / self.temperature
-        weight = similarity.exp()
-        return 0.5 * (weight.sum(-1).log() + weight.sum(-2).log()) - similarity.diagonal(dim1=-2, dim2=-1)
+        a, b = (nn.functional.normalize(head(embed(x)), dim=-1).unflatten(-2, (-1, BATCH)) for x in whole_batches(views))
+        return _cosine_loss(a, b, TEMPERATURE).mean(-1)
 
     def profile(self, embed: Embed, fit: Pairs, test: Pairs) -> list[Bracket]:
         """Infimum over W of the loss with similarities z'W z+: convex, fitted by L-BFGS on the fit batches."""
+        fit, test = whole_batches(fit), whole_batches(test)
         first, second = embed(fit.first), embed(fit.second)
         mean, whiten = whitening(first)
         a, b = (((z - mean) @ whiten).unflatten(-2, (-1, BATCH)) for z in (first, second))
@@ -98,6 +93,13 @@ class InfoNCE(Pretext):
         )
         status = ["ok" if done else "not_converged" for done in fitted.converged.tolist()]
         return held_out_bracket(low, high, np.zeros(runs), status)
+
+
+def _cosine_loss(a: Tensor, b: Tensor, temperature: float) -> Tensor:
+    """(..., n) from unit vectors: similarities are bounded, so one exponential serves both directions."""
+    similarity = a @ b.mT / temperature
+    weight = similarity.exp()
+    return 0.5 * (weight.sum(-1).log() + weight.sum(-2).log()) - similarity.diagonal(dim1=-2, dim2=-1)
 
 
 def _symmetric_cross_entropy(similarity: Tensor) -> Tensor:

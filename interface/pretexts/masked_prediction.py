@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from interface.core import Bracket
 from interface.populations import Examples
-from interface.pretexts._base import Embed, Pretext, decoder, held_out_bracket, symmetric_pinv, whitening
+from interface.pretexts._base import Embed, Pretext, decoder, square_side
+from interface.pretexts._profiles import held_out_bracket, symmetric_pinv, whitening
+
+RATE = 0.5
 
 
 class Masked(NamedTuple):
@@ -29,23 +32,35 @@ class MaskedPrediction(Pretext):
     hidden independently).
 
     Args:
-        rate: probability that an entry is hidden, in (0, 1).
+        rate: probability that an entry (a patch) is hidden, in (0, 1). It is evaluated at 1/2.
         hidden: width of the hidden layer of the decoder that pretraining uses; None is an affine decoder.
+        patch: side of the square patches of an image that are hidden as a whole; None hides entries one by one.
     """
 
-    rate: float = 0.5
+    rate: float = RATE
     hidden: int | None = None
+    patch: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
             raise ValueError(f"MaskedPrediction: rate is {self.rate!r}; allowed: a number in (0, 1)")
+        if self.patch is not None and self.patch < 1:
+            raise ValueError(f"MaskedPrediction: patch is {self.patch!r}; allowed: None or an integer >= 1")
+
+    @property
+    def canonical(self) -> Self:
+        return replace(self, rate=RATE)
 
     @property
     def profile_class_differs(self) -> bool:
         return self.hidden is not None
 
     def noise(self, n: int, input_dim: int, generator: torch.Generator) -> Tensor:
-        return (torch.rand(n, input_dim, generator=generator) < self.rate).float()
+        if self.patch is None:
+            return (torch.rand(n, input_dim, generator=generator) < self.rate).float()
+        side = square_side("MaskedPrediction", input_dim, self.patch)
+        patches = torch.rand(n, side // self.patch, side // self.patch, generator=generator) < self.rate
+        return patches.repeat_interleave(self.patch, 1).repeat_interleave(self.patch, 2).flatten(1).float()
 
     def view(self, examples: Examples, noise: Tensor | None) -> Masked:
         assert noise is not None
@@ -88,4 +103,4 @@ class MaskedPrediction(Pretext):
         return (symmetric_pinv(normal) @ right.unsqueeze(-1)).squeeze(-1).float()  # directions without variance were dropped
 
     def _losses(self, a: Tensor, weight: Tensor, views: Masked) -> Tensor:
-        return ((a @ weight.mT - views.target) * views.hidden).square().sum(-1) / self.rate
+        return ((a @ weight.mT - views.target) * views.hidden).square().sum(-1) / RATE

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from interface.core import Bracket
 from interface.populations import Examples
-from interface.pretexts._base import RANK_CUT, Embed, ExactLoss, Pretext, held_out_bracket
+from interface.pretexts._base import Embed, ExactLoss, Pairs, Pretext
+from interface.pretexts._profiles import canonical_variates, centred_pairs, held_out_bracket
 from interface.theory.embedding import Embedding
 from interface.theory.losses import spectral_contrastive_floor, spectral_contrastive_loss
 from interface.theory.moments import Moments
 from interface.theory.operators import Operator, spectral_operator
-
-
-class Pairs(NamedTuple):
-    first: Tensor  # (..., n, d)
-    second: Tensor  # (..., n, d) another view of the same example
 
 
 @dataclass(frozen=True)
@@ -49,14 +44,14 @@ class SpectralContrastive(Pretext):
         return None
 
     def loss(self, embed: Embed, head: Embed | None, views: Pairs) -> Tensor:
-        a, b = embed(views.first), embed(views.second)
-        return _pair_losses(*_centred(a, b))
+        a, b, _ = centred_pairs(embed(views.first), embed(views.second))
+        return _pair_losses(a, b)
 
     def profile(self, embed: Embed, fit: Pairs, test: Pairs) -> list[Bracket]:
-        a, b = (embed(x).double() for x in fit)
-        mean = 0.5 * (a.mean(-2, keepdim=True) + b.mean(-2, keepdim=True))
-        scale = _best_map(a - mean, b - mean)
-        low = _pair_losses((a - mean) @ scale, (b - mean) @ scale)
+        a, b, mean = centred_pairs(embed(fit.first).double(), embed(fit.second).double())
+        variates, agreement = canonical_variates(a, b)
+        scale = variates * agreement.clamp_min(0).sqrt().unsqueeze(-2)  # minimises the loss over all linear maps
+        low = _pair_losses(a @ scale, b @ scale)
         high = _pair_losses(*((embed(x).double() - mean) @ scale for x in test))
         return held_out_bracket(low, high, np.zeros(len(low)))
 
@@ -70,27 +65,9 @@ class SpectralContrastive(Pretext):
         return spectral_operator(moments)
 
 
-def _centred(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    mean = 0.5 * (a.mean(-2, keepdim=True) + b.mean(-2, keepdim=True))
-    return a - mean, b - mean
-
-
 def _pair_losses(a: Tensor, b: Tensor) -> Tensor:
     """(..., n) losses whose mean is the U-statistic over pairs; the (features x features) form needs no n x n matrix."""
     n = a.shape[-2]
     agreement = (a * b).sum(-1)
     against_all = ((a @ (b.mT @ b)) * a).sum(-1)  # sum over j of (a_i'b_j)^2
     return -2 * agreement + (against_all - agreement.square()) / (n - 1)
-
-
-def _best_map(a: Tensor, b: Tensor) -> Tensor:
-    """Linear map (..., k, k) that minimises the loss on centred features: eigenvectors of the whitened cross-covariance."""
-    n = a.shape[-2]
-    covariance = 0.5 * (a.mT @ a + b.mT @ b) / n
-    eigenvalues, vectors = torch.linalg.eigh(covariance)
-    keep = eigenvalues > RANK_CUT * eigenvalues[..., -1:]
-    roots = torch.where(keep, eigenvalues.where(keep, torch.ones_like(eigenvalues)).rsqrt(), torch.zeros_like(eigenvalues))
-    whiten = vectors * roots.unsqueeze(-2)
-    cross = whiten.mT @ (0.5 * (a.mT @ b + b.mT @ a) / n) @ whiten
-    agreement, rotation = torch.linalg.eigh(cross)
-    return whiten @ rotation * agreement.clamp_min(0).sqrt().unsqueeze(-2)

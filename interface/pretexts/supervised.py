@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from interface.convex import fit_softmax
-from interface.core import Bracket
+from interface.core import Bracket, Estimate
 from interface.encoders import Linear
-from interface.populations import Examples
-from interface.pretexts._base import Embed, Pretext, held_out_bracket
+from interface.populations import Examples, Population
+from interface.pretexts._base import Embed, Pretext
+from interface.pretexts._profiles import classification_profile, log_loss
 
 
 class Labelled(NamedTuple):
@@ -29,7 +28,10 @@ class Supervised(Pretext):
     """
 
     unit: ClassVar[str] = "nats"
-    needs_labels: ClassVar[bool] = True
+
+    @property
+    def needs_labels(self) -> bool:
+        return True
 
     def view(self, examples: Examples, noise: Tensor | None) -> Labelled:
         return Labelled(examples.x[..., 0, :], examples.y)
@@ -41,16 +43,10 @@ class Supervised(Pretext):
 
     def loss(self, embed: Embed, head: Embed | None, views: Labelled) -> Tensor:
         assert head is not None
-        log_p = torch.log_softmax(head(embed(views.x)), dim=-1)
-        return -log_p.gather(-1, views.y.expand(log_p.shape[:-1]).unsqueeze(-1)).squeeze(-1)
+        return log_loss(head(embed(views.x)), views.y)
 
     def profile(self, embed: Embed, fit: Labelled, test: Labelled) -> list[Bracket]:
-        z_fit, z_test = embed(fit.x), embed(test.x)
-        solution = fit_softmax(z_fit, fit.y)
-        low, high = (
-            -torch.log_softmax(z.double() @ solution.weight.mT + solution.intercept.unsqueeze(-2), dim=-1)
-            .gather(-1, y.expand(z.shape[:-1]).unsqueeze(-1))
-            .squeeze(-1)
-            for z, y in ((z_fit, fit.y), (z_test, test.y))
-        )
-        return held_out_bracket(low, high, solution.gap, solution.status)
+        return classification_profile((embed(fit.x), embed(test.x)), (fit.y, test.y))
+
+    def least_loss(self, source: Population) -> Estimate | None:
+        return source.bayes_risk()

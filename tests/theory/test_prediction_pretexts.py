@@ -95,6 +95,23 @@ def test_losses_are_affine_in_the_compression_and_never_below_the_floor(cases):
                 np.testing.assert_allclose(operator.floor(rank, linear=False), floor(rank), rtol=1e-9)
 
 
+def test_probes_stay_in_the_band(cases):
+    """Random encoders, and encoders near the floor, on a label that the pretext's optimum reads: L*_adapt is where it may be."""
+    moments, by_name = cases
+    rng = np.random.default_rng(4)
+    for name in ("cross view", "tasks"):
+        operator, embeddings, loss, _ = by_name[name]
+        top = np.linalg.eigh(operator.S)[1][:, -3:].T
+        slope = operator.slope(top.sum(0))
+        world = moments._replace(cov_xy=moments.covariance @ slope, var_y=float(slope @ moments.covariance @ slope))
+        near = linear_embedding((top + 0.05 * rng.normal(size=(50, 3, 7))) @ operator.whitener, world)
+        for embedding in (*embeddings, near):
+            ends = band(operator.S, operator.target(world.cov_xy), 3, loss(embedding) - operator.floor(3, linear=False))
+            excess = probe_loss(embedding, world)
+            assert (excess >= ends.low - 1e-6).all() and (excess <= ends.high + 1e-6).all()
+        assert ends.high.max() < 0.5 * world.var_y  # the last ones are near the floor, where the band says something
+
+
 def test_the_best_span_reaches_the_floor(cases):
     moments, by_name = cases
     for name, (operator, _, loss, _) in by_name.items():
