@@ -13,6 +13,7 @@ How = Literal["exact", "quadrature", "monte_carlo", "held_out", "plug_in"]
 Kind = Literal["none", "covariate", "concept", "relabelling", "mixed"]
 
 SOLVED = 1e-6  # nats: the proven gap below which an empirical problem counts as solved
+NO_LOWER_SIDE = "no_lower_side"
 Z_TWO_SIDES = NormalDist().inv_cdf(1 - 0.05 / 2)  # 1.96: each side is one-sided at half of the 5%
 
 
@@ -75,7 +76,8 @@ class Bracket:
     The *interval* is ordered; the two point values may cross by chance (status "crossed").
 
     Args:
-        low: mean loss of the empirical minimiser on its own sample; biased downwards.
+        low: mean loss of the empirical minimiser on its own sample; biased downwards. Where a family has no lower side but a floor
+            that holds for every predictor (a minimum that nothing proves), its status is "no_lower_side".
         high: mean loss of that minimiser on fresh draws; biased upwards.
         gap: proven optimality gap of the empirical problem; "solved" means gap <= 1e-6.
         lower_limit: a 97.5% lower limit that holds without approximation (bounded loss), or None:
@@ -114,7 +116,14 @@ class Bracket:
         return "crossed" if self.low > self.high else "ok"
 
     def midpoint(self) -> Estimate:
-        """Bias-corrected point value: the mean of the two sides, which are independent given the encoder."""
+        """Bias-corrected point value: the mean of the two sides, which are independent given the encoder.
+
+        Without a lower side it is the upper one, with that status: half of a floor corrects nothing.
+        """
+        if self.low.status == NO_LOWER_SIDE:
+            high = self.high
+            status = high.status if high.status != "ok" else NO_LOWER_SIDE
+            return Estimate(high, stderr=high.stderr, how=high.how, n=high.n, status=status)
         exact = self.low.how == self.high.how == "exact"
         stderr = None
         if self.low.stderr is not None and self.high.stderr is not None:
@@ -129,8 +138,11 @@ class Bracket:
         Raises:
             ValueError: if a side carries no standard error, so that no interval can be stated.
         """
-        if self.high.stderr is None or (self.lower_limit is None and self.low.stderr is None):
+        no_lower_error = self.lower_limit is None and self.low.stderr is None and self.low.status != NO_LOWER_SIDE
+        if self.high.stderr is None or no_lower_error:
             raise ValueError("Bracket.interval: a side has no standard error; state it or give lower_limit")
+        if self.low.status == NO_LOWER_SIDE:
+            return float(self.low), self.high + Z_TWO_SIDES * self.high.stderr
         if self.lower_limit is None:
             assert self.low.stderr is not None
             return self.low - Z_TWO_SIDES * self.low.stderr - self.gap, self.high + Z_TWO_SIDES * self.high.stderr

@@ -103,3 +103,11 @@ def test_fingerprints_are_golden():
 def test_what_is_no_plain_value_has_no_fingerprint():
     with pytest.raises(TypeError, match="plain value"):
         fingerprint(Outer(Inner(1), names={1, 2}))
+
+
+def test_without_a_lower_side_the_upper_one_is_the_value_and_the_floor_the_limit():
+    low = Estimate(0.0, how="exact", status="no_lower_side")
+    bracket = Bracket(low, Estimate(0.4, stderr=0.01, how="held_out", n=100), gap=0.4)
+    middle = bracket.midpoint()
+    assert (float(middle), middle.stderr, middle.status) == (0.4, 0.01, "no_lower_side")
+    assert bracket.interval() == (0.0, pytest.approx(0.4 + 1.96 * 0.01, abs=1e-4)) and not bracket.solved

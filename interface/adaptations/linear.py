@@ -2,89 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from scipy.stats import chi2
 from torch import Tensor
 
-from interface.adaptations._base import Labelled, Predictor, Probe, Soft
-from interface.convex import SoftmaxFit, SquaredFit, fit_softmax, fit_squared
-from interface.convex._base import as_features, as_tensor, class_targets, real_targets, shared_problems
-from interface.core import Bracket, Estimate
-
-
-@dataclass(frozen=True)
-class SoftmaxPredictor(Predictor):
-    """Class probabilities softmax(W z + b).
-
-    Args:
-        solution: what was fitted, E heads.
-        single: whether it was fitted on features (n, d), so that losses are (n,).
-    """
-
-    solution: SoftmaxFit
-    single: bool = False
-
-    def loss(self, features: Any, labels: Any) -> Tensor:
-        """Log loss of each example in nats, (E, n) or (n,); inf for a class that never occurred in the fit.
-
-        Labels may be probabilities (n, C): then it is the cross-entropy from them.
-        """
-        x = _features_for(self.solution, features)
-        y, _ = class_targets(labels, x.shape[1], self.solution.weight.shape[1], several=False)
-        problems = shared_problems(heads=self.solution.weight, features=x, labels=y)
-        losses = x.new_empty(problems, x.shape[1], dtype=torch.float64)
-        for e in range(problems):  # one at a time: logits of all would be the largest tensor by far
-            logits, target = self._logits(x, e), _problem(y, e).to(x.device)
-            surprise = torch.logsumexp(logits, 0) - logits
-            if target.ndim == 1:
-                losses[e] = surprise.gather(0, target.unsqueeze(0)).squeeze(0)
-            else:  # an absent class costs inf where it has probability, nothing where it has none
-                losses[e] = torch.where(target.mT > 0, target.mT * surprise, 0.0).sum(0)
-        return losses.squeeze(0) if self.single and problems == 1 else losses
-
-    def predict(self, features: Any) -> Tensor:
-        """Most probable class of each example, (E, n) or (n,)."""
-        x = _features_for(self.solution, features)
-        problems = shared_problems(heads=self.solution.weight, features=x)
-        classes = torch.stack([self._logits(x, e).argmax(0) for e in range(problems)])
-        return classes.squeeze(0) if self.single and problems == 1 else classes
-
-    def _logits(self, x: Tensor, e: int) -> Tensor:
-        """(C, n) of problem e."""
-        return _problem(self.solution.weight, e) @ _problem(x, e).double().mT + _problem(self.solution.intercept, e).unsqueeze(1)
-
-
-@dataclass(frozen=True)
-class SquaredPredictor(Predictor):
-    """Real predictions w z + b.
-
-    Args:
-        solution: what was fitted, E heads of one output.
-        single: whether it was fitted on features (n, d), so that losses are (n,).
-    """
-
-    solution: SquaredFit
-    single: bool = False
-
-    def loss(self, features: Any, labels: Any) -> Tensor:
-        """Squared error of each example, (E, n) or (n,), in squared units of the label."""
-        predicted = self._predicted(features)
-        y = _real_labels(labels, predicted.shape[1]).squeeze(2).to(predicted.device)
-        problems = shared_problems(heads=predicted, labels=y)
-        losses = (predicted - y).square()
-        return losses.squeeze(0) if self.single and problems == 1 else losses
-
-    def predict(self, features: Any) -> Tensor:
-        """Predicted value of each example, (E, n) or (n,)."""
-        predicted = self._predicted(features)
-        return predicted.squeeze(0) if self.single and len(predicted) == 1 else predicted
-
-    def _predicted(self, features: Any) -> Tensor:
-        x = _features_for(self.solution, features)
-        shared_problems(heads=self.solution.weight, features=x)
-        return (x.double() @ self.solution.weight.mT).squeeze(2) + self.solution.intercept
+from interface.adaptations._base import Labelled, Predictor, Probe, Soft, two_sided
+from interface.adaptations._heads import SoftmaxPredictor, SquaredPredictor
+from interface.adaptations._limits import LEVEL
+from interface.adaptations._penalised import standardised_softmax
+from interface.adaptations._samples import checked, is_real, is_single, problem, smoothed, values_of
+from interface.convex import fit_softmax, fit_squared
+from interface.convex._base import as_features, as_tensor
+from interface.convex._whitening import whiten
+from interface.core import Bracket
 
 
 @dataclass(frozen=True)
@@ -92,7 +25,11 @@ class LinearProbe(Probe):
     """All affine functions of the features: L* = inf over W, b of the population loss of W z + b.
 
     Integer labels make it multinomial logistic (nats), real ones least squares (squared units). L* is invariant to invertible
-    affine maps of the features. The family is unbounded, so a bracket's interval is approximate (`lower_limit` is None).
+    affine maps of the features. The family is unbounded, so a bracket's interval is approximate, unless labels are Gaussian.
+
+    Args:
+        gaussian: states that the real label, given the features, is Gaussian with a linear mean and a constant variance, as it
+            is where both are jointly Gaussian. Then the lower limit is an exact chi-squared one, and brackets are certified.
 
     Example:
         >>> probe = LinearProbe()
@@ -100,12 +37,14 @@ class LinearProbe(Probe):
         (153, 17)
     """
 
+    gaussian: bool = False
+
     def n_parameters(self, d: int, n_classes: int | None) -> int:
         return (d + 1) * (1 if n_classes is None else n_classes - 1)
 
     def fit(
         self, features: Any, labels: Any, *, n_classes: int | None = None, generator: torch.Generator | None = None
-    ) -> Predictor:
+    ) -> SoftmaxPredictor | SquaredPredictor:
         """The empirical minimiser, a `SoftmaxPredictor` for integer labels or a `SquaredPredictor` for real ones.
 
         Args:
@@ -118,8 +57,27 @@ class LinearProbe(Probe):
             ValueError: as `fit_softmax` and `fit_squared`.
         """
         x, y = as_features(features), as_tensor(labels, "labels")
-        single = as_tensor(features, "features").ndim == 2 and y.ndim == 1
-        return _fitted(x, y, n_classes, single=single)
+        single = is_single(features, y)
+        if is_real(y, x.shape[1], n_classes):
+            return SquaredPredictor(fit_squared(x, values_of(y, x.shape[1]).unsqueeze(2)), single)
+        return SoftmaxPredictor(fit_softmax(x, y, n_classes=n_classes), single)
+
+    def learn(
+        self, features: Any, labels: Any, *, n_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Predictor:
+        """The head that N labels give, from 2 rows up, where an unpenalised minimum need not be attained.
+
+        Real labels: least squares, of minimal norm where there are no more rows than coefficients. Classes: half a count is
+        added to each class, features are standardised on the sample, and (1/N) ||W||² / 2 to the mean loss, as from a
+        standard normal prior on the weights. Both wear off as N grows. The loss of this head is then invariant to the scale and
+        offset of each feature only.
+        """
+        x, y = as_features(features), as_tensor(labels, "labels")
+        if is_real(y, x.shape[1], n_classes):
+            return self.fit(features, labels)
+        single = is_single(features, y)
+        n = x.shape[1]
+        return SoftmaxPredictor(standardised_softmax(x, smoothed(y, n, n_classes), ridge=1 / n), single)
 
     def brackets(self, fit: Labelled, test: Labelled, *, soft: Soft | None = None, n_classes: int | None = None) -> list[Bracket]:
         """Brackets of the minimal adaptation loss of E representations, in nats or squared units.
@@ -139,10 +97,12 @@ class LinearProbe(Probe):
             1e-6 makes the bracket's status "not_converged".
 
         Raises:
-            ValueError: if a sample has fewer than two rows, shapes disagree, features are not finite or labels out of range.
+            ValueError: if a sample has fewer than two rows, shapes disagree, features are not finite or labels out of range, or
+                if labels are classes that were said to be Gaussian.
 
         Source: Norkin, Pflug, Ruszczynski, Mathematical Programming 83 (1998), and Mak, Morton, Wood, Operations Research
-            Letters 24 (1999), for the two sides; with `soft` the lower side rises, by Jensen's inequality given x.
+            Letters 24 (1999), for the two sides; with `soft` the lower side rises, by Jensen's inequality given x. Gaussian
+            labels: n low / L* is chi-squared with n - 1 - rank degrees of freedom (Cochran, 1934).
 
         Example:
             >>> g = torch.Generator().manual_seed(0)
@@ -153,91 +113,17 @@ class LinearProbe(Probe):
             >>> bracket.solved, lower < upper < 0.6931
             (True, True)
         """
-        x_fit, x_test = _sample(fit, "fit"), _sample(test, "test")
-        if x_fit.shape[2] != x_test.shape[2]:
-            raise ValueError(f"test has {x_test.shape[2]} features an example, but fit has {x_fit.shape[2]}")
-        y_fit, y_test = (
-            as_tensor(sample[1] if known is None else known, f"{name} labels")
-            for name, sample, known in zip(("fit", "test"), (fit, test), soft or (None, None), strict=True)
-        )
-        if _is_real(y_fit, x_fit.shape[1], n_classes):
-            _real_labels(y_test, x_test.shape[1], "test labels")
-        else:
-            n_classes = _number_of_classes(y_fit, y_test, n_classes)
-            class_targets(y_fit, x_fit.shape[1], n_classes, "fit labels")
-            class_targets(y_test, x_test.shape[1], n_classes, "test labels", several=False)
-        shared_problems(fit=x_fit, test=x_test)
-        head = _fitted(x_fit, y_fit, n_classes)
-        low, high = head.loss(x_fit, y_fit), head.loss(x_test, y_test)
-        certificates = zip(head.solution.gap.flatten().tolist(), head.solution.status, strict=True)
-        return [
-            # a gap has its own place in the bracket, so that only "vacuous_lower" is a status of the lower side
-            Bracket(
-                _side(_problem(low, e), status if status == "vacuous_lower" else "ok"),
-                _side(_problem(high, e), "ok" if torch.isfinite(_problem(high, e)).all() else "absent_class"),
-                gap=gap,
-            )
-            for e, (gap, status) in enumerate(certificates)
-        ]
+        samples = checked(fit, test, soft, n_classes)
+        if self.gaussian and samples.n_classes is not None:
+            raise ValueError("LinearProbe: gaussian is True, but labels are classes; allowed for real labels only")
+        head = self.fit(samples.x_fit, samples.y_fit, n_classes=samples.n_classes)
+        found = two_sided(head, samples, head.solution.gap.flatten().tolist(), head.solution.status)
+        if not self.gaussian:
+            return found
+        free = samples.x_fit.shape[1] - whiten(samples.x_fit).kept.sum(1)  # the intercept is one of those kept
+        return [replace(b, lower_limit=_chi_squared_limit(b.low, problem(free, e))) for e, b in enumerate(found)]
 
 
-def _fitted(x: Tensor, y: Tensor, n_classes: int | None, *, single: bool = False) -> SoftmaxPredictor | SquaredPredictor:
-    if _is_real(y, x.shape[1], n_classes):
-        return SquaredPredictor(fit_squared(x, _real_labels(y, x.shape[1])), single)
-    return SoftmaxPredictor(fit_softmax(x, y, n_classes=n_classes), single)
-
-
-def _is_real(y: Tensor, n: int, n_classes: int | None) -> bool:
-    """Whether labels are values (n,) or (E, n): real numbers that are no probabilities (n, C) or (E, n, C)."""
-    real = y.is_floating_point() and (y.ndim == 1 or (y.ndim == 2 and len(y) != n))
-    if real and n_classes is not None:
-        raise ValueError(
-            f"n_classes is {n_classes}, but labels are real numbers; give integers, or leave n_classes out for squared loss"
-        )
-    return real
-
-
-def _real_labels(labels: Any, n: int, name: str = "labels") -> Tensor:
-    """Values (n,) or (E, n) as one-output targets (1|E, n, 1)."""
-    y = as_tensor(labels, name)
-    return real_targets(y.unsqueeze(-1) if y.ndim == 2 else y, n, name)
-
-
-def _number_of_classes(y_fit: Tensor, y_test: Tensor, n_classes: int | None) -> int | None:
-    """As given, as many as the probabilities' columns, or the largest label of both samples + 1."""
-    for y in (y_fit, y_test):
-        if n_classes is None and y.is_floating_point():
-            n_classes = y.shape[-1]
-    if n_classes is None and y_fit.numel() and y_test.numel():
-        n_classes = 1 + int(torch.maximum(y_fit.max(), y_test.max().to(y_fit.device)))
-    return n_classes
-
-
-def _sample(sample: Labelled, name: str) -> Tensor:
-    """Checked features of a sample (features, labels)."""
-    if not isinstance(sample, tuple | list) or len(sample) != 2:
-        raise ValueError(f"{name} is {type(sample).__name__}; allowed: a pair (features, labels)")
-    x = as_features(sample[0], f"{name} features")
-    if x.shape[1] < 2:
-        raise ValueError(f"{name} has {x.shape[1]} row; at least 2 are needed for a standard error")
-    return x
-
-
-def _features_for(solution: SoftmaxFit | SquaredFit, features: Any) -> Tensor:
-    x, d = as_features(features), solution.weight.shape[2]
-    if x.shape[2] != d:
-        raise ValueError(f"features have {x.shape[2]} columns, but the head was fitted on {d}")
-    return x
-
-
-def _problem(tensor: Tensor, e: int) -> Tensor:
-    """Problem e of a tensor (E, ...), or what all share."""
-    return tensor[e if len(tensor) > 1 else 0]
-
-
-def _side(losses: Tensor, status: str) -> Estimate:
-    """Mean of per-example losses (n,) with its standard error."""
-    n = len(losses)
-    deviation = float(losses.std()) / n**0.5
-    finite = deviation < float("inf")  # False for nan: the spread of losses that hold an inf
-    return Estimate(float(losses.mean()), stderr=deviation if finite else None, how="held_out", n=n, status=status)
+def _chi_squared_limit(low: Any, free: Tensor) -> float:
+    """The 97.5% lower limit for a variance from the mean square of n residuals; 0 where none of them is free."""
+    return float(low) * low.n / float(chi2.ppf(1 - LEVEL, int(free))) if free > 0 else 0.0

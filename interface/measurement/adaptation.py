@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from interface.adaptations import LinearProbe
+from interface.adaptations import LinearProbe, Probe
 from interface.core import Bracket, Estimate
 from interface.measurement.batch import Batch
 from interface.measurement.draws import draws
+from interface.measurement.finite_target import finite_losses, has_finite_target
 from interface.measurement.transfer import Transfer
-from interface.populations import Pool, Population
+from interface.populations import Examples, Pool, Population
 from interface.theory.embedding import Embedding
 from interface.theory.losses import probe_loss
+from interface.theory.moments import Moments
 from interface.training import Pretraining
 
 DRAWS_A_PARAMETER = 25  # bias of the bracket is about p / n
@@ -20,13 +22,14 @@ ROUND_UP_TO = 250
 
 
 def has_exact_adaptation(spec: Pretraining | None, transfer: Transfer) -> bool:
-    """Whether this cell is a closed form: a linear probe on a known encoder of a Gaussian target with a linear label."""
-    return (
-        spec is not None
-        and isinstance(transfer.adaptation, LinearProbe)
-        and spec.encoder.closed_form
-        and transfer.target.moments() is not None
-    )
+    """Whether this minimum is a closed form: a linear probe on a known encoder of a Gaussian target with a linear label."""
+    return has_exact_risk(spec, transfer) and transfer.n_labels is None and isinstance(transfer.adaptation, LinearProbe)
+
+
+def has_exact_risk(spec: Pretraining | None, transfer: Transfer) -> bool:
+    """Whether the loss of any linear head on the encoder's output is a closed form in this cell."""
+    output = transfer.depth is None and transfer.readout is None
+    return output and spec is not None and spec.encoder.closed_form and transfer.target.moments() is not None
 
 
 def default_draws(n_parameters: int) -> int:
@@ -37,45 +40,70 @@ def default_draws(n_parameters: int) -> int:
 def adaptation_losses(
     batch: Batch, transfers: Sequence[Transfer], *, seed: int, n_fit: int | None, n_test: int | None
 ) -> list[list[Estimate | Bracket]]:
-    """Minimal adaptation loss by transfer, then checkpoint: an exact Estimate, or a Bracket on common draws.
+    """Minimal adaptation loss by transfer (without `n_labels`), then checkpoint: an exact Estimate, or a Bracket on common draws.
 
-    The unit is nats where the target has classes, squared units of its label elsewhere.
+    The unit is nats where the target has classes, squared units of its label elsewhere. Equal cells are computed once.
     """
     embeddings: dict[bytes, Embedding] = {}  # by input law: label directions share one
 
     def exact(transfer: Transfer) -> list[Estimate | Bracket]:
-        spec, moments = batch.spec, transfer.target.moments()
-        assert spec is not None and moments is not None
+        moments = transfer.target.moments()
+        assert moments is not None
         law = moments.covariance.tobytes()
         if law not in embeddings:
-            visible = spec.pretext.visible(spec.source.input_dim)
-            embedding = spec.encoder.embedding(batch.arrays("encoder"), moments, visible)
-            assert embedding is not None
-            embeddings[law] = embedding
+            embeddings[law] = exact_embedding(batch, batch.arrays("encoder"), moments)
         return [Estimate(value, stderr=0.0, how="exact") for value in probe_loss(embeddings[law], moments).tolist()]
 
     def bracketed(transfer: Transfer) -> list[Estimate | Bracket]:
-        target, size = transfer.target, default_draws(_probe_size(batch, transfer))
+        target, probe = transfer.target, transfer.adaptation
+        assert isinstance(probe, Probe)
+        size = _probe_draws(batch, transfer, probe)
         fit, test = draws(target, "fit", seed, n_fit or size), draws(target, "test", seed, n_test or size)
-        z_fit, z_test = (batch.features(_inputs(part.x, target)) for part in (fit, test))
-        return list(transfer.adaptation.brackets((z_fit, fit.y), (z_test, test.y), n_classes=target.n_classes))
+        z_fit, z_test = (batch.features(inputs(part, target), transfer.depth, transfer.readout) for part in (fit, test))
+        return list(probe.brackets((z_fit, fit.y), (z_test, test.y), n_classes=target.n_classes))
 
-    return [exact(t) if has_exact_adaptation(batch.spec, t) else bracketed(t) for t in transfers]
+    found: dict[tuple[Any, ...], list[Estimate | Bracket]] = {}
+    for transfer in transfers:
+        key = transfer.key()[:-1]  # the replicate numbers the cell and does not enter
+        if key not in found and has_exact_adaptation(batch.spec, transfer):
+            found[key] = exact(transfer)
+        elif key not in found:
+            found[key] = list(finite_losses(batch, transfer)) if has_finite_target(transfer) else bracketed(transfer)
+    return [found[transfer.key()[:-1]] for transfer in transfers]
 
 
-def _inputs(x: Any, target: Population) -> Any:
-    """One view of each example; a pool has no views and may hold arrays of any shape."""
-    return x if isinstance(target, Pool) else x[:, 0]
+def has_one_value(spec: Pretraining | None, transfer: Transfer) -> bool:
+    """Whether this minimum is one exact number, by closed form or enumeration, and not a bracket."""
+    return has_exact_adaptation(spec, transfer) or has_finite_target(transfer)
 
 
-def _probe_size(batch: Batch, transfer: Transfer) -> int:
-    """Free parameters of the adaptation on this batch's features."""
-    if isinstance(transfer.target, Pool):
-        return 1  # a pool is measured on all that it holds
+def exact_embedding(batch: Batch, state: dict[str, Any], moments: Moments) -> Embedding:
+    """Moments of the features of encoders with this state (..., by key) under a population."""
     spec = batch.spec
-    if spec is not None:
-        features = spec.encoder.features
+    assert spec is not None
+    embedding = spec.encoder.embedding(state, moments, spec.pretext.visible(spec.source.input_dim))
+    assert embedding is not None
+    return embedding
+
+
+def held_out_draws(batch: Batch, transfer: Transfer, *, seed: int, n_test: int | None) -> Examples:
+    """The test sample of a cell: the same whatever was adapted, and on how many labels."""
+    return draws(transfer.target, "test", seed, n_test or _probe_draws(batch, transfer, LinearProbe()))
+
+
+def inputs(examples: Examples, target: Population) -> Any:
+    """One view of each example; a finite pool has no views and may hold arrays of any shape."""
+    return examples.x if isinstance(target, Pool) and target.finite else examples.x[:, 0]
+
+
+def _probe_draws(batch: Batch, transfer: Transfer, probe: Probe) -> int:
+    """Default number of draws for this probe on the features that the cell reads."""
+    target = transfer.target
+    if isinstance(target, Pool) and target.finite:
+        return 1  # a finite pool is measured on all that it holds
+    if batch.spec is not None and transfer.depth is None and transfer.readout is None:
+        features = batch.spec.encoder.features
     else:
-        probe = draws(transfer.target, "fit", 0, 2)
-        features = batch.features(_inputs(probe.x, transfer.target)).shape[-1]
-    return transfer.adaptation.n_parameters(features, transfer.target.n_classes)
+        few = inputs(draws(target, "fit", 0, 2), target)
+        features = batch.features(few, transfer.depth, transfer.readout).shape[-1]
+    return default_draws(probe.n_parameters(features, target.n_classes))

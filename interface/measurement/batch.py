@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from torch.func import functional_call
 
 from interface.checkpoints import Checkpoint
 from interface.core import fingerprint
+from interface.encoders import Linear
 from interface.training import Pretraining
+
+PROBABILITIES = "probabilities"
 
 
 @dataclass(frozen=True)
@@ -37,39 +41,91 @@ class Batch:
         return self.checkpoints[0].spec
 
     def state(self, part: str) -> dict[str, Tensor]:
-        """Stacked parameters (r, ...) of the submodule "encoder" or "head", by their own keys; empty if there is none."""
-        modules = [getattr(module, part) for module in self.modules]
-        if modules[0] is None:
-            return {}
-        states = [module.state_dict() for module in modules]
-        return {key: torch.stack([state[key] for state in states]).to(self.device) for key in states[0]}
+        """Stacked parameters (r, ...) of a submodule, "encoder" or "head", by their own keys; empty if there is none."""
+        states = [module.state_dict() for module in self._parts(part)]
+        return {key: torch.stack([state[key] for state in states]).to(self.device) for key in states[0]} if states else {}
 
     def arrays(self, part: str) -> dict[str, np.ndarray]:
         """The same in float64 on the CPU, for closed forms."""
         return {key: value.double().cpu().numpy() for key, value in self.state(part).items()}
 
     def function(self, part: str) -> Any:
-        """The submodule as a function of x (n, d) or (r, n, d), giving (r, n, ...); None if there is none."""
-        module, state = getattr(self.modules[0], part), self.state(part)
-        if module is None:
-            return None
-        return lambda x: functional_call(module, state, (x,))
+        """The submodule as a function of x (n, d) or (r, n, d), giving (r, n, ...); None if there is none.
 
-    def features(self, x: Any) -> Tensor:
+        Args:
+            part: "encoder" or "head", or "teacher.encoder" or "teacher.head" of a pretext with a momentum. An encoder's
+                function also takes its depth and readout, by name.
+        """
+        parts = self._parts(part)
+        if not parts:
+            return None
+        assert self.spec is not None
+        if part.endswith("encoder") and (self.spec.encoder.readouts or not self.spec.encoder.stackable):
+            return partial(self._one_by_one, parts)  # positions take memory, and stacking them saves no time
+        state = self.state(part)
+        return lambda x, **reading: functional_call(parts[0], state, (x,), reading)
+
+    def features(self, x: Any, depth: int | None = None, readout: str | None = None) -> Tensor:
         """Representation of x (n, ...) in float32 on the CPU: (r, n, features).
 
+        Args:
+            x: examples, the same for all checkpoints.
+            depth: layer whose output is read, 1 is the first; None is the encoder's output.
+            readout: "last" or "mean" of the positions; "all" of them side by side, (r, n, t * features); "probabilities"
+                of the pretraining head; None is the encoder's own way.
+
         Raises:
-            ValueError: if an embedding does not give (n, features), or is not finite.
+            ValueError: if the encoder has no such depth or readout, an embedding does not give (n, features), or features
+                are not finite.
         """
-        if self.spec is not None:
-            z = self.function("encoder")(self.spec.pretext.inputs(x.to(self.device))).cpu()
-        else:
+        self._check(depth, readout)
+        if self.spec is None:
             z = torch.stack([self._embedded(c, m, x) for c, m in zip(self.checkpoints, self.modules, strict=True)])
+        else:
+            reading = {key: value for key, value in (("depth", depth), ("readout", readout)) if value is not None}
+            flat = x.flatten(1).to(self.device)
+            inputs = self.spec.pretext.inputs(flat.float() if self.spec.encoder.vocabulary is None else flat)
+            if readout == PROBABILITIES:
+                z = torch.softmax(self.function("head")(self.function("encoder")(inputs)), dim=-1).cpu()
+            else:
+                z = self.function("encoder")(inputs, **reading).cpu().flatten(2)
         if not torch.isfinite(z).all():
             bad = int(torch.isfinite(z).flatten(1).all(1).logical_not().nonzero()[0])
             where = self.checkpoints[bad]
             raise ValueError(f"features of run {where.run} at step {where.step} are not finite; did the run diverge?")
         return z
+
+    def _check(self, depth: int | None, readout: str | None) -> None:
+        """Refuses what these checkpoints cannot be asked."""
+        spec = self.spec
+        if spec is None:
+            if depth is not None or readout is not None:
+                raise ValueError(
+                    f"depth is {depth!r} and readout {readout!r}; allowed for run {self.checkpoints[0].run}, which was not trained "
+                    "here: None, what its embed gives. Make a checkpoint whose embed reads that layer"
+                )
+        elif readout != PROBABILITIES:
+            spec.encoder.check(depth, readout)
+        elif depth is not None:
+            raise ValueError(f"depth is {depth!r} with readout {readout!r}; allowed: None, since the head acts on the output")
+        elif spec.pretext.unit != "nats" or spec.pretext.n_views != 1 or not isinstance(self.modules[0].head, Linear):
+            raise ValueError(f"readout is {readout!r}; allowed for {spec.pretext.name}, whose head is no softmax: another readout")
+
+    def _parts(self, part: str) -> list[nn.Module]:
+        """The submodule of this dotted name of every module; [] if there is none."""
+        found: list[Any] = list(self.modules)
+        for name in part.split("."):
+            found = [getattr(module, name) for module in found]
+            if found[0] is None:
+                return []
+        return found
+
+    def _one_by_one(self, modules: Sequence[nn.Module], x: Tensor, **reading: Any) -> Tensor:
+        """(r, n, ...) from one module after the other, a few examples at a time."""
+        of_run = [x] * len(modules) if x.ndim == 2 else list(x)
+        return torch.stack(
+            [torch.cat([m(part, **reading) for part in own.split(self.batch_size)]) for m, own in zip(modules, of_run, strict=True)]
+        )
 
     def _embedded(self, checkpoint: Checkpoint, module: nn.Module, x: Any) -> Tensor:
         parts = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,19 +14,29 @@ from interface.core import Bracket, Estimate
 from interface.encoders import LinearEncoder
 from interface.measurement.batch import Batch
 from interface.measurement.draws import draws
-from interface.populations import Examples
+from interface.measurement.population_loss import pretraining_loss
+from interface.populations import Examples, HiddenMarkov, Population, Support
+from interface.pretexts import NextToken, Pretext
 from interface.seeds import generator
 from interface.training import Pretraining
 
 CHUNK = 64  # checkpoints evaluated at once on sampled data, so that memory stays bounded
+AT_ONCE = 1024  # points of a finite support evaluated at once, for the same reason
 
 
 class PretrainingLoss(NamedTuple):
-    """Losses of one checkpoint in the pretext's unit. `excess` is profiled minus floor, None where no floor is known."""
+    """Losses of one checkpoint in the pretext's unit.
+
+    `excess` is the loss minus its floor, None where no floor is known: profiled where that is a closed form, else raw, which is
+    never below the profiled one where the head is in the profile class. Where the optimal model is known it is the difference to
+    that model's losses on common draws. `units` (n,) are the raw losses of the independent units
+    that all checkpoints of a batch share, None where the raw loss is exact.
+    """
 
     raw: Estimate | None
     profiled: Estimate | Bracket
     excess: Estimate | None
+    units: np.ndarray | None = None
 
 
 def has_exact_loss(spec: Pretraining) -> bool:
@@ -32,8 +44,28 @@ def has_exact_loss(spec: Pretraining) -> bool:
     return spec.pretext.closed_form and spec.encoder.closed_form and spec.source.moments() is not None
 
 
+def has_excess(spec: Pretraining) -> bool:
+    """Whether the floor of a loss that is no closed form is known, so that its excess is recorded."""
+    return not has_exact_loss(spec) and least_loss(spec.pretext, spec.source) is not None
+
+
+@lru_cache(maxsize=256)
+def least_loss(pretext: Pretext, source: Population) -> Estimate | None:
+    """Lowest loss that any model reaches at this task on this source; None where unknown."""
+    return pretext.least_loss(source)
+
+
+@lru_cache(maxsize=32)
+def _sum_over(pretext: Pretext, source: Population) -> Support | None:
+    """The support over which the loss is a sum: nothing but the example decides the loss of one, and the source is finite."""
+    alone = pretext.n_views == 1 and pretext.momentum is None and not pretext.needs_labels
+    if not alone or source.vocabulary is None or pretext.noise(1, source.input_dim, generator("any")) is not None:
+        return None
+    return source.support()
+
+
 def pretraining_losses(batch: Batch, *, seed: int, n: int | None) -> list[PretrainingLoss]:
-    """Losses of every checkpoint of a batch that was trained here, exact where there is a closed form.
+    """Losses of every checkpoint of a batch that was trained here, exact where there is a closed form or a finite sum.
 
     Args:
         batch: checkpoints of one source, pretext and encoder.
@@ -49,7 +81,8 @@ def _exact(batch: Batch) -> list[PretrainingLoss]:
     assert spec is not None
     moments = spec.source.moments()
     assert moments is not None
-    embedding = spec.encoder.embedding(batch.arrays("encoder"), moments, spec.pretext.visible(spec.source.input_dim))
+    read = spec.pretext.input_moments(moments)
+    embedding = spec.encoder.embedding(batch.arrays("encoder"), read, spec.pretext.visible(spec.source.input_dim))
     assert embedding is not None
     losses = spec.pretext.exact(embedding, moments, batch.arrays("head"))
     assert losses is not None
@@ -74,16 +107,55 @@ def _sampled(batch: Batch, seed: int, n: int | None) -> list[PretrainingLoss]:
         pretext.draw(Examples(both.x[part].to(batch.device), both.y[part].to(batch.device)), noise)
         for part in (slice(half), slice(half, 2 * half))
     )
+    floor, support, best = least_loss(pretext, source), _sum_over(pretext, source), _best_losses(pretext, source, test)
     found: list[PretrainingLoss] = []
     for start in range(0, len(batch.checkpoints), CHUNK):
         part = Batch(batch.checkpoints[start : start + CHUNK], batch.modules[start : start + CHUNK], batch.device, batch.batch_size)
         embed, head = part.function("encoder"), part.function("head")
+        teacher = "" if pretext.momentum is None else "teacher."
         with torch.no_grad():
-            raw = pretext.evaluate(embed, head, test).double()
-            profiles = pretext.profile(embed, fit, test)
-        for losses, profiled in zip(raw, profiles, strict=True):
-            found.append(PretrainingLoss(mean_loss(losses), profiled, None))
+            teaching = part.function(f"{teacher}encoder"), part.function(f"{teacher}head")
+            for_fit, for_test = (pretext.labelled(*teaching, views) for views in (fit, test))
+            profiles = pretext.profile(embed, for_fit, for_test)
+            units: list[np.ndarray | None] = [None] * len(part.checkpoints)
+            if support is None:
+                sampled = pretext.evaluate(embed, head, for_test).double().cpu()
+                raws, units = [mean_loss(losses) for losses in sampled], list(sampled.numpy())
+            else:
+                raws = _sums(pretext, embed, head, support, batch.device)
+        for raw, profiled, losses in zip(raws, profiles, units, strict=True):
+            excess = None if floor is None else _above(raw, floor)
+            if best is not None and losses is not None:
+                excess = mean_loss(torch.from_numpy(losses - best))
+            found.append(PretrainingLoss(raw, profiled, excess, losses))
     return found
+
+
+def _sums(pretext: Pretext, embed: Any, head: Any, support: Support, device: str) -> list[Estimate]:
+    """Exact raw loss of each run: the loss of every example of a finite source, weighted by its probability."""
+    parts, nobody = [], generator("no noise")
+    for x in support.x.split(AT_ONCE):
+        unlabelled = torch.zeros(len(x), dtype=torch.int64, device=device)
+        losses = pretext.evaluate(embed, head, pretext.draw(Examples(x[:, None].to(device), unlabelled), nobody))
+        assert losses.shape[-1] == len(x), f"{pretext.name} gave {losses.shape[-1]} losses for {len(x)} examples"
+        parts.append(losses.double().cpu())
+    means = torch.cat(parts, -1) @ support.p
+    return [Estimate(mean, stderr=0.0, how="exact") for mean in means.tolist()]
+
+
+def _best_losses(pretext: Pretext, source: Population, views: Any) -> np.ndarray | None:
+    """Losses (n,) of the optimal model on the sampled units; a loss minus these estimates the excess with far less noise."""
+    if not isinstance(pretext, NextToken) or not isinstance(source, HiddenMarkov):
+        return None
+    x = views.x.cpu()
+    return -source.predictive(x).gather(2, x[..., None]).squeeze(2)[:, 1:].log().mean(1).numpy()
+
+
+def _above(raw: Estimate, floor: Estimate) -> Estimate:
+    """Excess over a floor that was found on draws of its own, or exactly."""
+    exact = raw.how == floor.how == "exact"
+    error = ((raw.stderr or 0.0) ** 2 + (floor.stderr or 0.0) ** 2) ** 0.5
+    return Estimate(raw - floor, stderr=error, how="exact" if exact else "monte_carlo", n=raw.n, status=raw.status)
 
 
 def mean_loss(losses: Tensor) -> Estimate:
@@ -103,12 +175,8 @@ def ratio_loss(pre_loss: Callable[[nn.Module], tuple[Tensor, Tensor]], module: n
         ValueError: if the two are not one-dimensional of equal length >= 2, not finite, or a count is not positive.
     """
     with torch.no_grad():
-        nats, counts = (torch.as_tensor(value).double().flatten().cpu() for value in pre_loss(module))
-    if len(nats) != len(counts) or len(nats) < 2:
-        raise ValueError(f"pre_loss gave {len(nats)} losses and {len(counts)} counts; allowed: equally many, at least 2")
-    if not (torch.isfinite(nats).all() and torch.isfinite(counts).all() and (counts > 0).all()):
-        raise ValueError("pre_loss gave a value that is not finite, or a count that is not positive")
-    ratio = nats.sum() / counts.sum()
-    residual = nats - ratio * counts
-    error = residual.square().sum().sqrt() / counts.sum() * (len(nats) / (len(nats) - 1)) ** 0.5
-    return Estimate(float(ratio), stderr=float(error), how="monte_carlo", n=len(nats))
+        nats, counts = (torch.as_tensor(values).flatten() for values in pre_loss(module))
+    try:
+        return pretraining_loss(nats, counts)
+    except ValueError as error:
+        raise ValueError(f"pre_loss: {error}") from None

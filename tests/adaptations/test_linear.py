@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2, kstest
 
 from interface.adaptations import LinearProbe
+from interface.convex import fit_softmax
 
 PROBE = LinearProbe()
 
@@ -91,10 +95,16 @@ def test_an_unsolved_problem_is_not_passed_off_as_solved(monkeypatch):
     rng = np.random.default_rng(4)
     x = rng.normal(size=(2, 300, 3))
     y = (3 * x[0] @ rng.normal(size=(3, 3))).argmax(1) * (rng.random(300) < 0.9)
-    monkeypatch.setattr("interface.convex.softmax.ROUNDS", 1)
-    monkeypatch.setattr("interface.convex.softmax.DESCENT", 0)
+
+    def stopped(features, labels, *, n_classes):
+        done = fit_softmax(features, labels, n_classes=n_classes)
+        return replace(done, gap=done.gap + 1e-3, status=["not_converged"])
+
+    solved = PROBE.bracket((x[0], y), (x[1], y))
+    monkeypatch.setattr("interface.adaptations.linear.fit_softmax", stopped)
     bracket = PROBE.bracket((x[0], y), (x[1], y))
     assert bracket.status == "not_converged" and bracket.gap > 1e-6
+    assert bracket.interval()[0] == pytest.approx(solved.interval()[0] - 1e-3, abs=1e-6)
 
 
 def test_soft_targets_replace_drawn_labels():
@@ -137,3 +147,98 @@ def test_a_head_is_not_applied_to_other_features():
     with pytest.raises(ValueError, match="labels lie in"):
         head.loss(np.ones((5, 3)), np.full(5, 2))
     assert head.loss(np.ones((5, 3)), np.zeros(5, int)).shape == (5,)
+
+
+def test_the_gaussian_limit_is_the_exact_quantile_of_the_residuals():
+    rng, n, r, floor, problems = np.random.default_rng(8), 12, 3, 0.7, 4000
+    x, x_test = rng.normal(size=(problems, n, r)), rng.normal(size=(problems, 5, r))
+    y, y_test = (part.sum(2) + np.sqrt(floor) * rng.normal(size=part.shape[:2]) for part in (x, x_test))
+    brackets = LinearProbe(gaussian=True).brackets((x, y), (x_test, y_test))
+    assert all(b.certified for b in brackets)
+    ratios = np.array([n * b.low / floor for b in brackets])  # chi-squared with n - 1 - r degrees of freedom
+    assert kstest(ratios, chi2(n - 1 - r).cdf).pvalue > 1e-3
+    above = np.mean([b.lower_limit > floor for b in brackets])
+    assert abs(above - 0.025) < 4 * np.sqrt(0.025 * 0.975 / problems)
+    plain = PROBE.brackets((x, y), (x_test, y_test))
+    assert [b.low for b in plain] == [b.low for b in brackets] and not any(b.certified for b in plain)
+
+
+def test_the_gaussian_limit_counts_the_rank_and_not_the_columns():
+    rng = np.random.default_rng(9)
+    x, y = rng.normal(size=(2, 30, 2)), rng.normal(size=(2, 30))
+    doubled = np.concatenate([x, x[..., :1] + x[..., 1:]], 2)
+    probe = LinearProbe(gaussian=True)
+    narrow, wide = (probe.bracket((z[0], y[0]), (z[1], y[1])) for z in (x, doubled))
+    assert wide.lower_limit == pytest.approx(narrow.lower_limit)
+    full = probe.bracket((x[0, :3], y[0, :3]), (x[1], y[1]))
+    assert full.lower_limit == 0 and full.status == "vacuous_lower"
+
+
+def test_classes_are_not_gaussian():
+    x, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    with pytest.raises(ValueError, match="gaussian is True, but labels are classes"):
+        LinearProbe(gaussian=True).bracket((x, y), (x, y))
+
+
+@pytest.mark.parametrize("n", [2, 4, 8, 40])
+def test_the_risk_of_least_squares_is_that_of_the_minimal_norm(n):
+    rng, d = np.random.default_rng(n), 6
+    x, x_test = rng.normal(size=(n, d)), rng.normal(size=(50, d))
+    y, y_test = (part.sum(1) + rng.normal(size=len(part)) for part in (x, x_test))
+    scale = x.std(0)  # minimal norm on features of variance 1
+    weight = np.linalg.lstsq((x - x.mean(0)) / scale, y - y.mean(), rcond=None)[0] / scale
+    expected = np.mean((y_test - y.mean() - (x_test - x.mean(0)) @ weight) ** 2)
+    assert PROBE.risk((x, y), (x_test, y_test))[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_risk_of_least_squares_climbs_the_gaussian_ladder():
+    rng, r, floor, problems, n = np.random.default_rng(3), 3, 0.7, 1500, 12
+    x, x_test = rng.normal(size=(problems, n, r)), rng.normal(size=(problems, 30, r))
+    y, y_test = (part.sum(2) + np.sqrt(floor) * rng.normal(size=part.shape[:2]) for part in (x, x_test))
+    mean, error = mean_and_error(PROBE.risk((x, y), (x_test, y_test)))
+    assert abs(mean - floor * (n + 1) * (n - 2) / (n * (n - r - 2))) < 4 * error
+
+
+def test_without_features_few_labels_give_the_sequential_estimator():
+    # a constant feature says nothing: probabilities are (n_c + 1/2) / (n + C/2)
+    head = PROBE.learn(np.ones((8, 1)), [0, 0, 0, 0, 0, 1, 1, 1], n_classes=3)
+    expected = -np.log(np.array([5.5, 3.5, 0.5]) / 9.5)
+    np.testing.assert_allclose(head.loss(np.ones((3, 1)), [0, 1, 2]), expected, atol=2e-3)
+    single = PROBE.learn(np.ones((8, 1)), np.zeros(8, int), n_classes=2)
+    assert float(single.loss([[1.0]], [1])) == pytest.approx(np.log(18), abs=2e-3)
+
+
+@pytest.mark.parametrize("n", [8, 16, 64, 300])
+def test_few_labels_are_penalised_on_standardised_features(n):
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(n, 12)) * 10.0 ** rng.integers(-3, 3, size=12) + 5
+    y = np.where(rng.random(n) < 0.3, 1 - (x[:, 0] > 5), x[:, 0] > 5).astype(int)
+    head = PROBE.learn(x, y, n_classes=3)
+    x_test = rng.normal(size=(100, 12)) + 5
+    losses = head.loss(x_test, rng.integers(3, size=100))
+    assert torch.isfinite(losses).all()
+    factors = np.where(np.arange(12) % 2, -100.0, 0.01)
+    scaled = PROBE.learn(x * factors - 3, y, n_classes=3).loss(x_test * factors - 3, np.zeros(100, int))
+    torch.testing.assert_close(scaled, head.loss(x_test, np.zeros(100, int)), rtol=1e-3, atol=1e-3)
+    # the gradient of the mean smoothed loss plus ||W||² / (2 n), W on standardised features, is 0 at the head
+    z = torch.tensor((x - x.mean(0)) / x.std(0))
+    w = head.solution.weight[0] * torch.tensor(x.std(0))
+    b = (head.solution.intercept[0] + head.solution.weight[0] @ torch.tensor(x.mean(0))).requires_grad_()
+    w = w.detach().requires_grad_()
+    target = (torch.tensor(np.eye(3)[y]) * n + 0.5) / (n + 1.5)
+    loss = -(torch.log_softmax(z @ w.T + b, 1) * target).sum(1).mean() + w.square().sum() / (2 * n)
+    loss.backward()
+    assert float(w.grad.abs().max()) < 1e-3 and float(b.grad.abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize("unit", ["nats", "squared"])
+def test_invertible_affine_maps_of_the_features_leave_both_sides(unit):
+    rng = np.random.default_rng(11)
+    x = rng.normal(size=(2, 300, 4))
+    y = x[..., 0] - x[..., 1] + rng.logistic(size=(2, 300))
+    y = (y > 0).astype(int) if unit == "nats" else y
+    change, offset = rng.normal(size=(4, 4)) * [1e-2, 1, 1, 1e2], 100 * rng.normal(size=4)
+    one, same = (PROBE.bracket((z[0], y[0]), (z[1], y[1])) for z in (x, x @ change + offset))
+    np.testing.assert_allclose([same.low, same.high], [one.low, one.high], rtol=1e-4)
+    lost = PROBE.bracket((x[0, :, 1:], y[0]), (x[1, :, 1:], y[1]))  # a singular map is not one of them
+    assert lost.low > one.low + 0.05
