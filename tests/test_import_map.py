@@ -19,7 +19,7 @@ ALLOWED = {
     "populations": BASE | {"theory"},
     "encoders": BASE | {"theory"},
     "pretexts": BASE | {"theory", "convex", "populations", "encoders"},
-    "adaptations": BASE | {"convex"},
+    "adaptations": BASE | {"convex", "encoders"},
     "training": BASE | {"populations", "encoders", "pretexts", "checkpoints"},
     "checkpoints": {"core"},
     "measurement": BASE
@@ -28,8 +28,11 @@ ALLOWED = {
     "analysis": {"core", "seeds", "table"},
     "hypotheses": {"core", "seeds", "table", "analysis"},
     "report": {"core", "table", "analysis", "hypotheses", "theory"},
-    "sweep": {"core", "measurement", "training", "table", "provenance"},
-    "workers": {"sweep"},
+    "lock": set(),
+    "sweep": {"core", "measurement", "training", "table", "provenance", "checkpoints"},
+    "additions": {"core", "lock", "measurement", "table", "provenance", "theory"}
+    | {"populations", "encoders", "pretexts", "adaptations", "training", "checkpoints"},
+    "workers": {"sweep", "lock"},
 }
 PARTS = {path.stem if path.suffix == ".py" else path.name for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
 

@@ -44,7 +44,7 @@ def test_features_are_those_of_each_checkpoints_own_module(source, encoder):
             alone = [module.encoder(x, depth=depth, readout=readout).flatten(1) for module in batch.modules]
             torch.testing.assert_close(z, torch.stack(alone), rtol=1e-4, atol=1e-5)
     assert torch.equal(batch.features(x), batch.features(x, depth=None, readout=None))
-    own = torch.stack([x, x.flip(0)])  # each run its own examples
+    own = torch.stack([x, x.flip(0), x, x])  # each checkpoint its own examples
     torch.testing.assert_close(batch.function("encoder")(own)[1], batch.modules[1].encoder(x.flip(0)), rtol=1e-4, atol=1e-5)
 
 

@@ -210,7 +210,7 @@ def test_a_cell_without_labels_or_layers_is_refused(field):
 def test_a_source_that_moved_is_another_family_and_its_own_domain_is_in_domain():
     plain, turned = Glyphs(), Glyphs().shift("rotation", 1.0)
     runs = [Pretraining(source, Autoencoding(), MLP(4, 2), 50, steps=(0,)) for source in (plain, turned)]
-    rows = [row for row in measure(list(pretrain(runs)), [Transfer(plain), Transfer(turned)], n_pre=200, n_fit=100, n_test=100)]
+    rows = list(measure(list(pretrain(runs)), [Transfer(plain), Transfer(turned)], n_pre=200, n_fit=100, n_test=100))
     found = {(row.source, row.target): (row.shift, row.strength) for row in rows if row.quantity == "l_adapt"}
     assert found == {
         ("Glyphs", fingerprint(plain)): ("none", 0.0),
