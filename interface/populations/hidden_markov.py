@@ -97,6 +97,8 @@ class HiddenMarkov(Population):
             raise ValueError(f"HiddenMarkov: label is {self.label!r}; allowed: 'state', or 'concept' where concepts > 1")
         if not 0 <= self.lag <= self.length or (self.lag and self.label == "concept"):
             raise ValueError(f"HiddenMarkov: lag is {self.lag!r}; allowed: 0 to length = {self.length}, and 0 for a concept")
+        if self.applied.name not in {"none", *self.shifts}:
+            raise ValueError(f"HiddenMarkov: applied is {self.applied!r}; HiddenMarkov knows {', '.join(sorted(self.shifts))}")
         if (self.transition is None) != (self.emission is None):
             raise ValueError("HiddenMarkov: give both of transition and emission, or neither")
         if self.transition is None and self.states > self.vocabulary:
@@ -224,9 +226,7 @@ class HiddenMarkov(Population):
 
     def bayes_risk(self) -> Estimate:
         """H(y | x) in nats; exact where V^length <= 20,000, else the mean of the exact entropy over 20,000 sequences."""
-        if (support := self.support()) is not None:
-            return Estimate(float(support.p.numpy() @ entropy(support.y.numpy())), stderr=0.0, how="exact")
-        return _mean(entropy(_posterior(self, _sample(self._law))))
+        return _bayes_risk(self)
 
     @property
     def _law(self) -> HiddenMarkov:
@@ -270,6 +270,13 @@ def _entropies(law: HiddenMarkov) -> Matrix:
     if law.vocabulary**law.length <= LARGEST:
         return next_token_entropies(law.model(), law.length - 1)[None]
     return entropy(predictive(law.model(), _sample(law))[:, :-1])
+
+
+@lru_cache(maxsize=512)
+def _bayes_risk(population: HiddenMarkov) -> Estimate:
+    if (support := population.support()) is not None:
+        return Estimate(float(support.p.numpy() @ entropy(support.y.numpy())), stderr=0.0, how="exact")
+    return _mean(entropy(_posterior(population, _sample(population._law))))
 
 
 def _mean(values: Matrix) -> Estimate:

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from interface.core import Bracket, Estimate
 from interface.encoders import Linear
@@ -20,6 +21,7 @@ from interface.theory.finite import entropy
 
 RATE = 0.15
 MOST_MASKS = 100
+RARE = 1e-9  # moves the least loss of a sample by less than its minimum is known to
 
 
 class MaskedSequence(NamedTuple):
@@ -78,7 +80,9 @@ class MaskedTokens(Pretext):
 
     def profile(self, embed: Embed, fit: MaskedSequence, test: MaskedSequence) -> list[Bracket]:
         z = _at_the_hidden(embed, fit), _at_the_hidden(embed, test)
-        return classification_profile(z, (fit.target, test.target), self.vocabulary)
+        certain = one_hot(fit.target, self.vocabulary).double()
+        possible = certain * (1 - RARE) + RARE / self.vocabulary  # a token that the sample lacks costs much, not infinitely much
+        return classification_profile(z, (possible, test.target), self.vocabulary)
 
     def least_loss(self, source: Population) -> Estimate | None:
         """Mean entropy of a hidden token given those that are not, at the canonical rate; where all sequences can be enumerated."""

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from interface.core import Bracket, Estimate
 from interface.encoders import Linear
 from interface.populations import Examples, HiddenMarkov, Population
 from interface.pretexts._base import Embed, Pretext
 from interface.pretexts._profiles import classification_profile, log_loss
+
+RARE = 1e-9  # moves the least loss of a sample by less than its minimum is known to
 
 
 class Sequences(NamedTuple):
@@ -54,7 +57,9 @@ class NextToken(Pretext):
 
     def profile(self, embed: Embed, fit: Sequences, test: Sequences) -> list[Bracket]:
         z = _before_the_last(embed, fit), _before_the_last(embed, test)
-        return classification_profile(z, (fit.x[..., 1:], test.x[..., 1:]), self.vocabulary)
+        certain = one_hot(fit.x[..., 1:], self.vocabulary).double()
+        possible = certain * (1 - RARE) + RARE / self.vocabulary  # a token that the sample lacks costs much, not infinitely much
+        return classification_profile(z, (possible, test.x[..., 1:]), self.vocabulary)
 
     def least_loss(self, source: Population) -> Estimate | None:
         """Mean of H(token s | tokens before s) over s = 2..t: the forward filter's loss. Its error is an upper bound."""

@@ -126,7 +126,7 @@ def _ball_least_squares(size: Matrix, along: Matrix, radius: float) -> Matrix:
     def at(multiplier: float) -> Matrix:
         return size * along / (size**2 + multiplier)
 
-    high = float(np.linalg.norm(size * along)) / radius  # there |t| < radius
+    high = 2 * float(np.linalg.norm(size * along)) / radius  # there |t| < radius
     multiplier = brentq(lambda m: np.linalg.norm(at(m)) - radius, 1e-16 * high, high, xtol=1e-300, rtol=1e-14)
     t = at(multiplier)
     return t * min(1.0, radius / float(np.linalg.norm(t)))

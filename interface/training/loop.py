@@ -5,28 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from interface.checkpoints import Checkpoint
-from interface.core import fingerprint
 from interface.populations import Examples
 from interface.pretexts import Pretext
-from interface.seeds import generator
-from interface.training.pools import Pools, pool_key
+from interface.training.pools import BLOCK, Draws, pool_key
 from interface.training.specification import Pretrained, Pretraining
 from interface.training.stack import Stack
-
-BLOCK = 64  # steps whose batch indices are drawn at once
 
 
 def group_key(run: Pretraining) -> tuple[Any, ...]:
     """Runs of equal key have equal shapes and can be trained together."""
-    return (run.pretext, run.encoder, run.source.input_dim, run.source.n_classes, run.optimizer.batch, run.steps)
+    optimizer = replace(run.optimizer, lr=1.0)  # learning rates may differ
+    return (run.pretext, run.encoder, run.source.input_dim, run.source.n_classes, optimizer, run.steps)
 
 
 def pretrain(
@@ -63,19 +60,21 @@ def pretrain(
 
 
 def _parts(group: list[Pretraining], memory: float) -> Iterator[list[Pretraining]]:
-    """The group cut so that data pools and activations fit into `memory`."""
+    """The group cut so that pools, activations, parameters with their optimizer, and kept states fit into `memory`."""
+    n_params = sum(p.numel() for p in group[0].build().parameters())
+    a_run = 4.0 * n_params * (5 + len(group[0].steps)) + 2.0 * group[0].saved_bytes()
     part: list[Pretraining] = []
     used = 0.0
     pools: set[tuple[str, int, int, int]] = set()
     for run in group:
-        activations = 40.0 * run.optimizer.batch * run.source.input_dim * run.pretext.n_views
         pool = 0.0 if pool_key(run) in pools else 4.0 * run.n_unlabelled * run.views * run.source.input_dim
-        if part and used + activations + pool > memory:
+        if part and used + a_run + pool > memory:
             yield part
             part, used, pools = [], 0.0, set()
+            pool = 4.0 * run.n_unlabelled * run.views * run.source.input_dim
         pools.add(pool_key(run))
         part.append(run)
-        used += activations + pool
+        used += a_run + pool
     yield part
 
 
@@ -92,54 +91,46 @@ def one_thread() -> Iterator[None]:
 
 def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], None]) -> list[Checkpoint]:
     """The checkpoints of one group, run by run."""
-    first = runs[0]
-    pretext, batch, n_views, last = first.pretext, first.optimizer.batch, first.pretext.n_views, first.steps[-1]
-    template = first.build()
-    pools = Pools(runs, device)
-    stack = Stack(runs, device)
-    parameters = stack.parameters
-
-    streams = list(dict.fromkeys((fingerprint(run.source), run.seed) for run in runs))
-    stream_of = torch.tensor([streams.index((fingerprint(run.source), run.seed)) for run in runs])
-    batch_streams = [generator("batches", *stream) for stream in streams]
-    noise_streams = [generator("noise", pretext.name, *stream) for stream in streams]
-
-    embed = _functional(template.encoder, parameters, "encoder.")
-    head = None if template.head is None else _functional(template.head, parameters, "head.")
+    first, last = runs[0], runs[0].steps[-1]
+    stack, draws = Stack(runs, device), Draws(runs, device)
     began = time.perf_counter()
-    kept: dict[int, dict[str, Tensor]] = {}
+    kept: dict[int, list[dict[str, Tensor]]] = {}
     seconds: dict[int, float] = {}
     for step in range(last + 1):
         if step in first.steps:
-            kept[step] = {name: value.detach().to("cpu", copy=True) for name, value in parameters.items()}
+            kept[step] = stack.states()
             seconds[step] = (time.perf_counter() - began) / len(runs)
         if step == last:
             break
-        if step % BLOCK == 0:
-            uniform = torch.stack([torch.rand(BLOCK, batch, 3, generator=stream) for stream in batch_streams])
-        rows = pools.batches(uniform[stream_of, step % BLOCK], n_views).to(device)
-        noise = [drawn for s in noise_streams if (drawn := pretext.noise(batch, first.source.input_dim, s)) is not None]
-        drawn = torch.stack(noise)[stream_of].to(device) if noise else None
-        x = pools.x.index_select(0, rows.flatten()).view(*rows.shape, -1)
-        examples = Examples(x, pools.y[rows[..., 0]])
-        losses = pretext.loss(embed, head, pretext.view(examples, drawn))
-        losses.mean(-1).sum().backward()
-        stack.update()
+        advance(stack, first.pretext, *draws(step))
         if (step + 1) % BLOCK == 0 or step + 1 == last:
             progress(len(runs) * (step % BLOCK + 1))
-
     return [
         Checkpoint(
             run=name,
             step=step,
-            load=partial(_load, run, {key: value[index] for key, value in state.items()}),
-            embed=partial(_embed, pretext),
+            load=partial(_load, run, states[index]),
+            embed=partial(_embed, first.pretext),
             spec=run,
             seconds=seconds[step],
         )
         for index, (run, name) in enumerate(zip(runs, [run.run for run in runs], strict=True))
-        for step, state in kept.items()
+        for step, states in kept.items()
     ]
+
+
+def advance(stack: Stack, pretext: Pretext, examples: Examples, noise: Tensor | None) -> None:
+    """One training step of every run on examples (r, batch, n_views, d) and the pretext's noise (r, batch, ...)."""
+    for piece in stack.pieces:
+        part = Examples(examples.x[piece.runs], examples.y[piece.runs])
+        views = pretext.view(part, None if noise is None else noise[piece.runs])
+        teacher = piece.model.teacher
+        if teacher is not None:
+            with torch.no_grad():
+                views = pretext.labelled(teacher.encoder, teacher.head, views)
+        pretext.loss(piece.model.encoder, piece.model.head, views).mean(-1).sum().backward()
+        piece.collect()
+    stack.update()
 
 
 def _load(run: Pretraining, state: dict[str, Tensor]) -> Pretrained:
@@ -150,9 +141,3 @@ def _load(run: Pretraining, state: dict[str, Tensor]) -> Pretrained:
 
 def _embed(pretext: Pretext, model: Pretrained, x: Tensor) -> Tensor:
     return model.encoder(pretext.inputs(x))
-
-
-def _functional(module: nn.Module, parameters: dict[str, Tensor], prefix: str) -> Callable[[Tensor], Tensor]:
-    """The module as a function of x at those of the stacked parameters that bear its prefix."""
-    own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
-    return lambda x: functional_call(module, own, (x,))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import nn
 
 from interface.core import fingerprint
 from interface.encoders import Encoder
 from interface.populations import Population
-from interface.pretexts import Pretext
+from interface.pretexts import NextToken, Pretext
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,37 @@ class Adam:
         if self.batch < 2:
             raise ValueError(f"Adam: batch is {self.batch!r}; allowed: an integer >= 2")
 
+    def build(self, blocks: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Torch's optimizer of these parameter groups."""
+        return torch.optim.Adam(blocks, fused=True)
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with heavy-ball momentum (Polyak 1964), in torch's form.
+
+    Args:
+        lr: learning rate, > 0.
+        batch: examples a step, drawn with replacement.
+        momentum: share of the last step that is kept, in [0, 1).
+    """
+
+    lr: float = 1e-2
+    batch: int = 128
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0:
+            raise ValueError(f"SGD: lr is {self.lr!r}; allowed: a number > 0")
+        if self.batch < 2:
+            raise ValueError(f"SGD: batch is {self.batch!r}; allowed: an integer >= 2")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"SGD: momentum is {self.momentum!r}; allowed: a number in [0, 1)")
+
+    def build(self, blocks: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Torch's optimizer of these parameter groups."""
+        return torch.optim.SGD(blocks, momentum=self.momentum, fused=True)
+
 
 @dataclass(frozen=True)
 class Pretraining:
@@ -47,14 +81,15 @@ class Pretraining:
         views: random views kept of each base example.
 
     Raises:
-        ValueError: if steps do not increase from >= 0, or there are fewer views than the pretext compares.
+        ValueError: if steps do not increase from >= 0, there are fewer views than the pretext compares, or the encoder does not
+            read the source's tokens or sees those that it is to predict.
     """
 
     source: Population
     pretext: Pretext
     encoder: Encoder
     n_unlabelled: int
-    optimizer: Adam = Adam()
+    optimizer: Adam | SGD = Adam()
     steps: tuple[int, ...] = (0, 4, 12, 36, 100, 300, 900, 2700)
     seed: int = 0
     views: int = 1
@@ -68,6 +103,12 @@ class Pretraining:
             raise ValueError(
                 f"Pretraining: views is {self.views}; {self.pretext.name} compares {self.pretext.n_views} views of an example"
             )
+        if isinstance(self.pretext, NextToken) and not self.encoder.causal:
+            raise ValueError(f"Pretraining: {self.encoder.name} sees the tokens that NextToken predicts; allowed: a causal encoder")
+        ours, theirs = self.encoder.vocabulary, self.source.vocabulary
+        if (ours is None) != (theirs is None) or (ours is not None and theirs is not None and ours < theirs):
+            wanted = "None, for real input" if theirs is None else f"at least the {theirs} tokens of the source"
+            raise ValueError(f"Pretraining: the vocabulary of {self.encoder.name} is {ours!r}; allowed: {wanted}")
 
     @property
     def run(self) -> str:
@@ -82,20 +123,34 @@ class Pretraining:
     def build(self) -> Pretrained:
         """The untrained modules, not initialised."""
         head = self.pretext.head(self.source.input_dim, self.encoder.features, self.source.n_classes)
-        return Pretrained(self.encoder.build(self.input_dim()), head)
+        student = Pretrained(self.encoder.build(self.input_dim()), head)
+        if self.pretext.momentum is not None:
+            student.teacher = copy.deepcopy(student).requires_grad_(False)
+        return student
 
     def flops(self, step: int) -> int:
-        """Training flops up to `step`: three forward passes a step, the Kaplan et al. (2020) count."""
+        """Training flops up to `step`: three forward passes a step, the Kaplan et al. (2020) count, and one of a teacher."""
         head = self.build().head
         per_head = sum(2 * m.in_features * m.out_features for m in head.modules() if isinstance(m, nn.Linear)) if head else 0
         forward = self.pretext.n_views * (self.encoder.flops(self.input_dim()) + per_head)
-        return 3 * forward * self.optimizer.batch * step
+        passes = 3 if self.pretext.momentum is None else 4
+        return passes * forward * self.optimizer.batch * step
+
+    def saved_bytes(self) -> int:
+        """Memory that a step holds between the encoder's forward and backward pass."""
+        return self.optimizer.batch * self.pretext.n_views * self.encoder.saved_bytes(self.input_dim())
 
 
 class Pretrained(nn.Module):
-    """An encoder with the head that it was pretrained with (None where the pretext has none)."""
+    """An encoder with the head that it was pretrained with (None where the pretext has none).
+
+    `teacher` is a slowly moving copy of both where the pretext has a momentum, None elsewhere.
+    """
+
+    teacher: Pretrained | None
 
     def __init__(self, encoder: nn.Module, head: nn.Module | None) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.teacher = None

@@ -167,7 +167,7 @@ def test_draws_are_common_to_checkpoints_and_a_run_does_not_depend_on_its_neighb
     together, alone = by_cell(measure(checkpoints, cells)), by_cell(measure(checkpoints[3:], cells[::-1]))
     for cell, parts in alone.items():
         for quantity, row in parts.items():
-            assert row.value == pytest.approx(together[cell][quantity].value, rel=1e-3, abs=1e-3)
+            assert row.value == pytest.approx(together[cell][quantity].value, rel=1e-6, abs=1e-6)
     scratch = {v["l_adapt"].value for k, v in together.items() if k[3].startswith("FromScratch")}
     assert len(scratch) == 2  # one for each draw of labels, whatever the checkpoint
 

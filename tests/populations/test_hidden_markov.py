@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from interface.adaptations import LinearProbe
+from interface.core import Shift
 from interface.populations import HiddenMarkov
 from interface.theory import entropy, entropy_rate_sandwich, hidden_state_bound, mixture, squared_probe_loss
 
@@ -155,6 +156,7 @@ def test_the_matrices_are_read_only():
         (lambda: HiddenMarkov(label="concept"), "concepts > 1"),
         (lambda: HiddenMarkov(label="topic"), "label"),
         (lambda: HiddenMarkov(lag=7), "lag"),
+        (lambda: HiddenMarkov(applied=Shift("rotation", 1.0)), "HiddenMarkov knows"),
         (lambda: HiddenMarkov(transition=(MOVES,)), "both"),
         (lambda: HiddenMarkov(transition=(MOVES,), emission=EMITS[:2]), "shapes"),
         (lambda: HiddenMarkov.from_matrices(((0.5, 0.6), (0.5, 0.5)), EMITS[:2]), "row 0"),
