@@ -27,7 +27,6 @@ def draw(table: pd.DataFrame, *, pretext: str = "InfoNCE") -> Figure:
     if not parts:
         raise ValueError("decomposition: the table has no adapt_excess and its parts; measure cells with n_labels")
     long = here.melt(id_vars=["instance", "adaptation", "n_labels", "unit"], value_vars=parts, var_name="part", value_name="nats")
-    long["adaptation"] = pd.Categorical(long["adaptation"], list(ADAPTATIONS), ordered=True).astype(str)
     return over_instances(
         long, x="n_labels", by="part", y="nats", facet="adaptation", levels=parts, names={**PARTS, **ADAPTATIONS}, log=True,
         xlabel=f"number of labels, {pretext}", ylabel="nats",

@@ -10,6 +10,7 @@ from interface.report import last_checkpoints, over_instances
 SWEEP = "shifts"
 VARIANTS: dict[str, dict[str, str]] = {"shifts": {}}
 PLAIN = "Glyphs"
+DOMAINS = ("typeface", "script", "noise", "occlusion", "rotation", "inversion")
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -17,7 +18,7 @@ def draw(table: pd.DataFrame) -> Figure:
     here = last_checkpoints(table)
     home = here.loc[here["source"] == PLAIN, "target"].unique()
     here = here[here["target"].isin(list(home))]
-    order = {PLAIN: 0}
-    here = here.sort_values("source", key=lambda column: column.map(order).fillna(1), kind="stable")
-    names = {source: source.removeprefix(f"{PLAIN}+") for source in here["source"].unique()} | {PLAIN: "in-domain"}
+    names = {PLAIN: "in-domain", **{f"{PLAIN}+{name}": name for name in DOMAINS}}
+    here = here[here["source"].isin(list(names))]
+    here = here.sort_values("source", key=lambda column: column.map(list(names).index), kind="stable")
     return over_instances(here, x="source", by="pretext", facet="encoder", against=PLAIN, names=names, xlabel="pretraining domain")

@@ -1,9 +1,12 @@
 """Small wide tables shaped like those of the sweeps that ask one question each: one axis moved, everything else planted."""
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from interface.sweep import load
 
 ADAPTATIONS = ("LinearProbe", "FineTuning", "ProbeThenFineTuning", "FromScratch")
 
@@ -25,6 +28,27 @@ def frame(fixed=None, instances=4, seed=0, **axes):
     return pd.DataFrame(rows)
 
 
+def tokens():
+    """Language models read in every way on the targets of one language: the state is learnt, the concept is not."""
+    sweep = load(Path(__file__).parents[1] / "studies" / "sweeps" / "tokens.py", 0.1)
+    run = sweep.pretrainings[0]
+    cells = {transfer.key()[0]: transfer.target for transfer in sweep.transfers(run)}
+    models = (("NextToken", "Recurrent"), ("NextToken", "Transformer"), ("MaskedTokens", "Transformer"))
+    readings = ((1.0, "last"), (2.0, "last"), (np.nan, "last"), (np.nan, "mean"), (np.nan, "probabilities"))
+    parts = [
+        frame(
+            {"source": "HiddenMarkov", "pretext": pretext, "encoder": f"{encoder}(width=16)", "n_unlabelled": 30_000}
+            | {"target": target, "shift": population.applied.name, "depth": depth, "readout": readout},
+            step=(0, 10, 100, 1000),
+        ).assign(l_adapt_bayes=0.5)
+        for pretext, encoder in models
+        for target, population in cells.items()
+        for depth, readout in readings[: 5 if pretext == "NextToken" else 4]
+    ]
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(l_pre_excess=1 / (1 + found["step"]))
+
+
 def tables():
     """{sweep: wide table} for every sweep that has figures of its own."""
     pretexts = ("Autoencoding", "InfoNCE", "Supervised")
@@ -35,7 +59,7 @@ def tables():
         {"strength": 1.0, "n_labels": 512},
         pretext=pretexts,
         adaptation=ADAPTATIONS[:3],
-        shift=("typeface", "rotation", "inversion"),
+        shift=("typeface", "noise", "occlusion", "rotation"),
     )
     shifts = ("none", "typeface", "script", "rotation", "inversion")
     split = frame(pretext=pretexts, shift=shifts, depth=(1.0, 2.0, 3.0, np.nan))
@@ -47,6 +71,7 @@ def tables():
         "shifts": frame(source=domains, pretext=pretexts),
         "split": pd.concat([split.assign(strength=1.0 * (split["shift"] != "none")), gaussian], ignore_index=True),
         "size": pd.concat([frame(**sizes), frame({"source": "GaussianFactor"}, **sizes)], ignore_index=True),
+        "tokens": tokens(),
         "overcomplete": frame(encoder=("MLP(256,16)", "MLP(256,96)"), step=(0, 10, 30, 100, 300, 1000, 3000)),
         "supervised_vs_ssl": frame(
             {"unit": "squared", "shift": "concept"},

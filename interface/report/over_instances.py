@@ -48,7 +48,7 @@ def over_instances(
             one of its levels, the comparison is with that x instead.
         unit: column of the unit of inference.
         levels: levels of `by`, in this order; None takes all.
-        names: what a reader sees instead of a level.
+        names: what a reader sees instead of a level; columns come in its order, then by name.
         log: whether x is logarithmic.
         share: whether the columns share their y axis; not where they show different quantities.
         xlabel, ylabel: titles of the axes; by default the columns' own.
@@ -65,7 +65,7 @@ def over_instances(
     _base.require(table, (), WHO)
     names = names or {}
     means = table.groupby([facet, unit, by, x], observed=True)[y].mean().reset_index()
-    panels = list(dict.fromkeys(table[facet]))
+    panels = sorted(set(table[facet]), key=lambda panel: (list(names).index(panel) if panel in names else len(names), panel))
     places = _places(table[x])
     colours = dict(zip(levels, _style.palette(len(levels)), strict=True))
     markers = dict(zip(levels, _style.MARKERS, strict=False))

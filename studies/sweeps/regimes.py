@@ -20,7 +20,7 @@ from interface.training import Adam, Pretraining
 STEPS = (0, 2700)
 N_LABELS = (8, 32, 128, 512, 2048, 8192)
 REPLICATES = 3
-SHIFTS = ("typeface", "rotation", "inversion")
+SHIFTS = ("typeface", "noise", "occlusion", "rotation")
 
 
 def cells(scale: float = 1.0) -> Sweep:
