@@ -109,6 +109,7 @@ class Hypothesis:
         replication_shifts: shifts on which `test` is repeated where a population has them; empty: once, without a shift.
         reads: "panels", or "frame" where it needs rows that are no minimal adaptation loss, such as learning curves.
         listed_if_untestable: whether a replication that cannot be made is listed.
+        every_depth: whether it compares depths or readouts; the other claims see the encoder's own output alone.
     """
 
     claim: Claim
@@ -117,6 +118,7 @@ class Hypothesis:
     replication_shifts: tuple[str, ...] = ()
     reads: Literal["panels", "frame"] = "panels"
     listed_if_untestable: bool = True
+    every_depth: bool = False
 
 
 def untestable(needs: str, instances: Iterable[str] = (), target: str = "") -> ClaimResult:
@@ -146,6 +148,12 @@ def single_population(frame: pd.DataFrame | Panels, alone: tuple[str, ...] = ALO
                 f"test: frame holds {len(kinds)} kinds of {field} ({', '.join(kinds)}), which are never pooled; pass one at a time"
             )
     return found
+
+
+def at_the_output(found: Panels) -> Panels:
+    """The cells that read the encoder's own output, where there are any; else all."""
+    kept = {cell: panel for cell, panel in found.items() if cell.depth is None and cell.readout is None}
+    return kept or found
 
 
 def self_supervised(found: Panels, shift: str, strength: float) -> dict[Cell, Panel]:

@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from interface.analysis import ClusterMean, Panels, holm, holm_divisors, panels
-from interface.hypotheses._base import CellEffect, Claim, ClaimResult, Hypothesis, Outcome, untestable
+from interface.hypotheses._base import CellEffect, Claim, ClaimResult, Hypothesis, Outcome, at_the_output, untestable
 from interface.hypotheses.concept_shift_raises_the_intercept import HYPOTHESIS as _INTERCEPT
 from interface.hypotheses.equal_loss_different_transfer import HYPOTHESIS as _EQUAL_LOSS
 from interface.hypotheses.lower_loss_gives_better_transfer import HYPOTHESIS as _LINK
@@ -146,8 +146,13 @@ def _tested(hypothesis: Hypothesis, found: Panels, rows: pd.DataFrame | None, po
     if not found:
         return untestable(f"rows of {population}")
     if hypothesis.reads == "panels":
-        return hypothesis.test(found)
+        return hypothesis.test(_read(hypothesis, found))
     return untestable("the frame, not its panels") if rows is None else hypothesis.test(rows[rows["source"] == population])
+
+
+def _read(hypothesis: Hypothesis, found: Panels) -> Panels:
+    """What of the panels a claim is about."""
+    return found if hypothesis.every_depth else at_the_output(found)
 
 
 def _replications(hypothesis: Hypothesis, found: Panels, rows: pd.DataFrame | None, population: str) -> list[ClaimResult]:
@@ -155,7 +160,8 @@ def _replications(hypothesis: Hypothesis, found: Panels, rows: pd.DataFrame | No
     if hypothesis.test is None:
         return []
     present = [shift for shift in hypothesis.replication_shifts if any(cell.shift == shift for cell in found)]
-    tested = [hypothesis.test(found, shift=shift) for shift in present] or [_tested(hypothesis, found, rows, population)]
+    read = _read(hypothesis, found)
+    tested = [hypothesis.test(read, shift=shift) for shift in present] or [_tested(hypothesis, found, rows, population)]
     return [result for result in tested if hypothesis.listed_if_untestable or result.needs is None]
 
 

@@ -34,7 +34,8 @@ def test(frame: pd.DataFrame | Panels, *, shift: str = SHIFT) -> ClaimResult:  #
     """theta: how much more of L* the earliest split saves under the largest shift than in-domain, in-domain ranges, over instances.
 
     L* is read off at the lowest L_pre that each run with the largest n_unlabelled reaches, mean over learning rates; early is the
-    smallest depth of a cell, late the largest, and all four terms are divided by the in-domain range of the latest split.
+    smallest depth of a cell, late the largest (the encoder's output where it was read too), and all four terms are divided by the
+    in-domain range of the latest split.
 
     Args:
         frame: wide frame of one population with several depths, or its panels.
@@ -66,8 +67,8 @@ def test(frame: pd.DataFrame | Panels, *, shift: str = SHIFT) -> ClaimResult:  #
 def _by_depth(cells: dict[Cell, Panel]) -> dict[tuple[str, str], dict[float, tuple[Cell, Panel]]]:
     found: dict[tuple[str, str], dict[float, tuple[Cell, Panel]]] = {}
     for cell, panel in cells.items():
-        if cell.depth is not None:
-            found.setdefault((cell.pretext, cell.encoder), {})[float(cell.depth)] = (cell, panel)
+        depth = float("inf") if cell.depth is None else float(cell.depth)
+        found.setdefault((cell.pretext, cell.encoder), {})[depth] = (cell, panel)
     return found
 
 
@@ -85,4 +86,6 @@ def plant(effect: float, rng: np.random.Generator, *, instances: int = 12, betwe
     return planted_depths(effect, rng, shift=SHIFT, instances=instances, between=between)
 
 
-HYPOTHESIS = Hypothesis(CLAIM, test, plant, listed_if_untestable=False)
+HYPOTHESIS = Hypothesis(
+    CLAIM, test, plant, replication_shifts=("script", "rotation", "inversion"), listed_if_untestable=False, every_depth=True
+)

@@ -112,3 +112,18 @@ def test_categories_and_nullable_integers_change_nothing(gaussian):
     text = gaussian.select_dtypes(exclude="number").columns
     typed = gaussian.astype(dict.fromkeys(text, "category")).astype({"n_unlabelled": "Int64", "replicate": "Int64"})
     assert [v.estimate for v in judge(typed)[:3]] == [v.estimate for v in judge(gaussian)[:3]]
+
+
+def test_claims_about_the_output_do_not_see_other_depths():
+    from interface.hypotheses.the_earlier_split_transfers_better import HYPOTHESIS as SPLIT
+
+    frame = SPLIT.plant(-0.5, np.random.default_rng(0))
+    output = frame[frame["depth"] == frame["depth"].max()].assign(depth=np.nan)
+    both = pd.concat([frame, output], ignore_index=True)
+    alone = {v.number: v for v in judge(output)}
+    together = {v.number: v for v in judge(both)}
+    for number in (1, 2, 3, 4, 5):
+        assert together[number].estimate == alone[number].estimate or (
+            np.isnan(together[number].estimate) and np.isnan(alone[number].estimate)
+        )
+    assert together[8].outcome == "supported" and alone[8].outcome == "untestable"
