@@ -8,10 +8,11 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from interface import table
+from interface.checkpoints import Checkpoint, is_kept, keep
 from interface.core import Row
 from interface.measurement import Transfer, measure, n_rows
 from interface.provenance import code_digest
@@ -30,6 +31,41 @@ LARGEST_JOB = 25.0  # seconds: a kill loses at most the jobs in flight
 
 class SweepError(ValueError):
     """Something the user can mend; the message says how."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that has no result, and why."""
+
+    run: str
+    instance: str
+    pretext: str
+    reason: str
+
+    @classmethod
+    def of(cls, run: Pretraining, reason: str) -> Failure:
+        return cls(run.run, run.source.instance, run.pretext.name, reason)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where results go and how they are made: plain values, so that every worker can rebuild the sweep from them.
+
+    Args:
+        path: the sweep's file.
+        scale: handed to its `cells`.
+        folder: of results.
+        device: torch device of training and embedding.
+        keep_older: accept stored runs that were measured by other code.
+        keep_checkpoints: write the checkpoints, too, into `folder/checkpoints`.
+    """
+
+    path: Path
+    scale: float
+    folder: Path
+    device: str = "cpu"
+    keep_older: bool = False
+    keep_checkpoints: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +119,11 @@ class Job:
     runs: tuple[Pretraining, ...]
     sweep: Sweep
 
+    @property
+    def name(self) -> str:
+        """The same in every process that has this job."""
+        return " ".join(run.run for run in self.runs)
+
     @cached_property
     def training_seconds(self) -> float:
         last = self.runs[0].steps[-1]
@@ -123,27 +164,35 @@ def load(path: Path, scale: float) -> Sweep:
 
 def plan_digest(run: Pretraining, transfers: Sequence[Transfer], seed: int) -> str:
     """What a run's file must hold, as a digest: a file of another plan is not this run's result."""
-    content = json.dumps([run.run, [transfer.key() for transfer in transfers], n_rows(run, transfers), seed])
+    content = json.dumps([run.run, [_key(transfer) for transfer in transfers], n_rows(run, transfers), seed])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def missing(sweep: Sweep, runs: Sequence[Pretraining], folder: Path, *, keep_older: bool) -> list[Pretraining]:
-    """Those of the runs that the folder does not hold, or holds unreadably or by another plan.
+@lru_cache(maxsize=16_384)
+def _key(transfer: Transfer) -> tuple[object, ...]:
+    """Fingerprints take a while, and runs share their transfers."""
+    return transfer.key()
+
+
+def missing(sweep: Sweep, runs: Sequence[Pretraining], work: Work) -> list[Pretraining]:
+    """Those of the runs that the folder does not hold, or holds unreadably or by another plan, or without wanted checkpoints.
 
     Raises:
         SweepError: if a stored run was made by other measuring code and `keep_older` is not set.
     """
     absent, older = [], []
     for run in runs:
-        file = run_file(folder, run)
+        file = run_file(work.folder, run)
         stored = table.metadata(file) if table.readable(file) else {}
         if stored.get("plan") != plan_digest(run, sweep.transfers(run), sweep.seed):
             absent.append(run)
-        elif stored.get("code") != code_digest():
+        elif stored.get("code") != code_digest() and not work.keep_older:
             older.append(str(stored.get("code")))
-    if older and not keep_older:
+        elif work.keep_checkpoints and not is_kept(work.folder, run.run, code=str(stored.get("code"))):
+            absent.append(run)
+    if older:
         raise SweepError(
-            f"{len(older)} of the runs in {folder} were measured by other code ({', '.join(sorted(set(older)))}; this is "
+            f"{len(older)} of the runs in {work.folder} were measured by other code ({', '.join(sorted(set(older)))}; this is "
             f"{code_digest()}): start afresh with --out elsewhere, delete them, or keep them with --keep-older"
         )
     return absent
@@ -153,45 +202,89 @@ def run_file(folder: Path, run: Pretraining) -> Path:
     return folder / "runs" / f"{run.run}.parquet"
 
 
-def run_job(job: Job, folder: Path, *, device: str, keep_older: bool, progress: Callable[[float], None]) -> int:
+def run_job(job: Job, work: Work, progress: Callable[[float], None]) -> tuple[int, list[Failure]]:
     """Pretrain and measure what is missing of a job; one file a run, written when its rows are complete.
 
     Args:
         progress: called with the estimated seconds of work done since the last call.
 
     Returns:
-        Number of runs that were computed.
+        Number of runs that were computed, and those that could not be measured or written; the others are not affected.
     """
-    sweep = job.sweep
-    todo = missing(sweep, job.runs, folder, keep_older=keep_older)
+    todo = missing(job.sweep, job.runs, work)
     share = len(todo) / len(job.runs)
     progress(job.seconds * (1 - share))
     if not todo:
-        return 0
+        return 0, []
     run_steps = len(todo) * max(todo[0].steps[-1], 1)
-    checkpoints = list(
-        pretrain(todo, device=device, progress=lambda done: progress(share * job.training_seconds * done / run_steps))
-    )
-    for same in _alike(todo, sweep):
-        names = {run.run for run in same}
-        transfers = sweep.transfers(same[0])
-        rows: dict[str, list[Row]] = {name: [] for name in names}
-        for row in measure([c for c in checkpoints if c.run in names], transfers, device=device, seed=sweep.seed):
-            rows[row.run].append(row)
-        for run in same:
-            expected = n_rows(run, transfers)
-            if len(rows[run.run]) != expected:
-                raise AssertionError(f"run {run.run} gave {len(rows[run.run])} rows where {expected} were announced")
-            metadata = {"code": code_digest(), "plan": plan_digest(run, transfers, sweep.seed)}
-            table.write(rows[run.run], run_file(folder, run), metadata=metadata)
+    trained: dict[str, list[Checkpoint]] = {run.run: [] for run in todo}
+    for checkpoint in pretrain(
+        todo, device=work.device, progress=lambda done: progress(share * job.training_seconds * done / run_steps)
+    ):
+        trained[checkpoint.run].append(checkpoint)
+    failures = []
+    for same in _alike(todo, job.sweep):
+        for run, found in _measured(same, trained, job.sweep, work.device):
+            fault = found if isinstance(found, Exception) else _stored(run, found, trained[run.run], job.sweep, work)
+            if fault is not None:
+                log.error("run %s on %s has no result: %s", run.run, run.source.instance, fault)
+                failures.append(Failure.of(run, _in_words(fault)))
         progress(share * job.measuring_seconds * len(same) / len(todo))
-    return len(todo)
+    return len(todo) - len(failures), failures
+
+
+def _measured(
+    runs: Sequence[Pretraining], trained: dict[str, list[Checkpoint]], sweep: Sweep, device: str
+) -> Iterator[tuple[Pretraining, list[Row] | Exception]]:
+    """The rows of runs with equal cells, measured together; one by one where that fails, so that a bad run fails alone."""
+    transfers = sweep.transfers(runs[0])
+    rows: dict[str, list[Row]] = {run.run: [] for run in runs}
+    try:
+        for row in measure([c for run in runs for c in trained[run.run]], transfers, device=device, seed=sweep.seed):
+            rows[row.run].append(row)
+    except Exception as error:  # whatever it is, it is this run's result, and the other runs go on
+        if len(runs) == 1:
+            yield runs[0], error
+            return
+        for run in runs:
+            yield from _measured([run], trained, sweep, device)
+        return
+    for run in runs:
+        yield run, rows[run.run]
+
+
+def _stored(
+    run: Pretraining, rows: list[Row], checkpoints: list[Checkpoint], sweep: Sweep, work: Work
+) -> OSError | AssertionError | None:
+    """Writes a run's file, whole or not at all; what went wrong, e.g. a full disk."""
+    transfers = sweep.transfers(run)
+    expected = n_rows(run, transfers)
+    if len(rows) != expected:
+        return AssertionError(f"run {run.run} gave {len(rows)} rows where {expected} were announced")
+    try:
+        if work.keep_checkpoints:
+            keep(checkpoints, work.folder, code=code_digest(), seed=sweep.seed)
+        for addition in (work.folder / "runs").glob(f"{run.run}+*.parquet"):
+            log.warning("%s is removed: its run was computed again", addition)
+            addition.unlink()
+        metadata = {"code": code_digest(), "plan": plan_digest(run, transfers, sweep.seed)}
+        table.write(rows, run_file(work.folder, run), metadata=metadata)
+    except OSError as fault:
+        return fault
+    return None
+
+
+def _in_words(error: BaseException) -> str:
+    """One line for a list of failures."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _alike(runs: Sequence[Pretraining], sweep: Sweep) -> Iterator[list[Pretraining]]:
     """Runs of one instance with the same cells: they are measured on common draws, embedded together."""
     groups: dict[object, list[Pretraining]] = {}
     for run in runs:
-        cells = tuple(transfer.key() for transfer in sweep.transfers(run))
+        cells = tuple(_key(transfer) for transfer in sweep.transfers(run))
         groups.setdefault((run.source.instance, cells), []).append(run)
     yield from groups.values()

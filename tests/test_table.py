@@ -290,3 +290,42 @@ def test_merge_refuses_to_mix_code_unless_told(tmp_path):
     with pytest.raises(ValueError, match="keep_older"):
         merged(tmp_path, old, new)
     assert sorted(merged(tmp_path, old, new, keep_older=True)["value"]) == [2.0, 3.0]
+
+
+# additions and damage ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_added_to_a_run_is_read_with_it_before_and_after_compaction(folder, rows):
+    run, others = rows[0].run, len(rows) - sum(r.run == rows[0].run for r in rows)
+    table.compact(folder)
+    table.write([row(run=run, target="new")], folder / "runs" / f"{run}+cell.parquet")
+    for _ in "before and after":
+        frame = table.read(folder)
+        assert len(frame) == len(rows) + 1 and (frame["target"] == "new").sum() == 1
+        table.compact(folder)
+    (folder / "runs" / f"{run}+cell.parquet").unlink()
+    table.write([row(run=run, value=99.0)], folder / "runs" / f"{run}.parquet")  # the run is computed again
+    table.compact(folder)
+    assert len(table.read(folder)) == others + 1
+    table.write([row(run=run, target="new")], folder / "runs" / f"{run}+cell.parquet")  # the same content as before
+    for _ in "before and after":
+        assert len(table.read(folder)) == others + 2
+        table.compact(folder)
+
+
+def test_a_table_that_cannot_be_read_is_made_anew_with_a_warning(folder, caplog):
+    whole = table.compact(folder).read_bytes()
+    (folder / "table.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"table\.parquet is not a readable"):
+        table.read(folder)
+    assert table.compact(folder).read_bytes() == whole
+    assert "made anew" in caplog.text
+
+
+def test_a_flipped_bit_in_a_page_is_found(tmp_path):
+    rows = [row(step=step, value=step / 7) for step in range(500)]
+    path = table.write(rows, tmp_path / "a.parquet")
+    whole, values = path.read_bytes(), table.read(path)["value"].tolist()
+    for place in range(100, len(whole) - 100, 97):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
+        assert not table.readable(path) or table.read(path)["value"].tolist() == values

@@ -1,12 +1,13 @@
 """The right waist: one long table in which one row is one measured quantity with its uncertainty, readable alone."""
 
 from interface.table._base import COLUMNS, to_frame
-from interface.table.store import compact, merge, metadata, read, readable, sweep_temporaries, write
+from interface.table.store import TABLE, compact, merge, metadata, read, readable, sweep_temporaries, write
 from interface.table.wide import IDENTITY, wide
 
 __all__ = [
     "COLUMNS",
     "IDENTITY",
+    "TABLE",
     "compact",
     "merge",
     "metadata",

@@ -1,13 +1,16 @@
 """Rows on disk: one Parquet file a finished run, whole or absent; reading, compacting and merging them.
 
 A sweep's folder holds `runs/<run>.parquet`, one file a finished run, and after compaction `table.parquet` with all of them.
-The run files stay, because they are what resuming looks at; reading the folder never counts a run twice.
+The run files stay, because they are what resuming looks at; reading the folder never counts a run twice. What is measured
+later on a run's kept checkpoints lies beside it, as `runs/<run>+<cell>.parquet`. Pages carry checksums: a flipped bit is
+found when it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import socket
 import time
@@ -24,9 +27,15 @@ import pyarrow.parquet as pq
 from interface.core import ROW_KEY, Row
 from interface.table._base import conformed, packed_key, refuse_duplicates, to_arrow, to_pandas
 
+log = logging.getLogger("interface")
+
 SCHEMA_VERSION = "1"
 TABLE, RUNS = "table.parquet", "runs"
 FOREIGN_LEFTOVER_S = 24 * 3600.0  # another machine's unfinished file counts as abandoned after a day
+
+
+class Unreadable(ValueError):
+    """A file that is no whole Parquet file."""
 
 
 def write(rows: Iterable[Row] | pd.DataFrame, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None) -> Path:
@@ -82,12 +91,19 @@ def compact(folder: str | os.PathLike[str]) -> Path:
     """Merges a sweep's run files into one `table.parquet`, atomically; rows by run, step, then original order.
 
     Where a run has a file, that file is what counts, so a recomputed run replaces its old rows. A run that only the old
-    `table.parquet` holds is kept. Metadata on which all run files agree is kept too.
+    `table.parquet` holds is kept. Metadata on which all run files agree is kept too. A `table.parquet` that cannot be read
+    is made anew from the run files, with a warning.
 
     Raises:
         FileNotFoundError, ValueError: as `read`; also if two files hold the same row.
     """
     folder = Path(folder)
+    if (folder / TABLE).is_file():
+        try:
+            _read_file(folder / TABLE)
+        except Unreadable as fault:
+            log.warning("%s; made anew from %s", fault, folder / RUNS)
+            (folder / TABLE).unlink()
     table, digests, agreed = _read_folder(folder)
     refuse_duplicates(to_pandas(table.select(list(ROW_KEY))), f"compact({folder})")
     return _write(table, folder / TABLE, agreed | {"runs": json.dumps(digests, sort_keys=True)})
@@ -145,7 +161,7 @@ def _write(table: pa.Table, path: Path, extra: dict[str, str]) -> Path:
     temporary = path.parent / f".{path.name}~{_host()}~{os.getpid()}~{uuid.uuid4().hex[:8]}.tmp"
     try:
         with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -159,13 +175,12 @@ def _write(table: pa.Table, path: Path, extra: dict[str, str]) -> Path:
     return path
 
 
-def _read_file(path: Path, content: bytes | None = None) -> tuple[pa.Table, dict[str, str]]:
-    if content is None:
-        content = path.read_bytes()
+def _read_file(path: Path) -> tuple[pa.Table, dict[str, str]]:
+    content = path.read_bytes()
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
     except (pa.ArrowException, OSError) as fault:
-        raise ValueError(f"{path} is not a readable Parquet file ({fault}); delete it and compute it again") from fault
+        raise Unreadable(f"{path} is not a readable Parquet file ({fault}); delete it and compute it again") from fault
     found = _metadata_of(table.schema)
     if found.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
         raise ValueError(f"{path} has schema {found['schema']}; this version reads {SCHEMA_VERSION}: install a newer one")
@@ -184,13 +199,14 @@ def _read_folder(folder: Path) -> tuple[pa.Table, dict[str, str], dict[str, str]
         parts.append(table)
         held = json.loads(agreed.pop("runs", "{}"))
         agreed.pop("schema", None)
-    digests, newer = dict(held), []
+    present = {path.name: hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest() for path in files}
+    changed = {_run_of(name) for name, digest in present.items() if digest != held.get(name)}
+    digests = {name: digest for name, digest in held.items() if _run_of(name) not in changed} | present
+    newer = []
     for path in files:
-        content = path.read_bytes()
-        digests[path.name] = hashlib.blake2b(content, digest_size=12).hexdigest()
-        if digests[path.name] == held.get(path.name):
+        if _run_of(path.name) not in changed:
             continue
-        table, found = _read_file(path, content)
+        table, found = _read_file(path)
         newer.append(table)
         found.pop("schema", None)
         agreed = found if agreed is None else {key: value for key, value in agreed.items() if found.get(key) == value}
@@ -203,6 +219,11 @@ def _read_folder(folder: Path) -> tuple[pa.Table, dict[str, str], dict[str, str]
     rank = np.argsort(np.argsort(names))[run.indices.to_numpy()]
     order = np.lexsort((table["step"].to_numpy(), rank))  # lexsort is stable: rows keep their order within a checkpoint
     return table.take(order), digests, agreed or {}
+
+
+def _run_of(name: str) -> str:
+    """The run that a file of RUNS belongs to: all files of a run are read, or none."""
+    return name.removesuffix(".parquet").partition("+")[0]
 
 
 def _concatenated(tables: list[pa.Table]) -> pa.Table:
