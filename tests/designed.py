@@ -66,7 +66,12 @@ def tables():
     gaussian = frame({"source": "GaussianFactor", "unit": "squared"}, pretext=("Autoencoding", "InfoNCE"), depth=(1.0, 2.0, np.nan))
     sizes = {"n_params": (300, 1000, 3000, 10_000), "n_unlabelled": (200, 8000), "pretext": pretexts[:2]}
     domains = ("Glyphs", *(f"Glyphs+{name}" for name in ("typeface", "script", "noise", "occlusion", "rotation", "inversion")))
+    stopping = frame(pretext=pretexts, shift=("none", "inversion", "script"), step=(0, 300, 2700))
+    stopping = stopping.assign(l_adapt_low=stopping["l_adapt"] - 0.01, l_adapt_high=stopping["l_adapt"] + 0.01)
+    for rule, step in {"budget_300": 300, "budget_2700": 2700, "plateau_2_0": 300, "patience_2": 0, "oracle": 0}.items():
+        stopping[f"stop_{rule}"] = np.where(stopping["step"] == 2700, step, np.nan)
     return {
+        "stopping": stopping.assign(target=stopping["shift"]),
         "regimes": pd.concat([regimes, moved], ignore_index=True),
         "shifts": frame(source=domains, pretext=pretexts),
         "split": pd.concat([split.assign(strength=1.0 * (split["shift"] != "none")), gaussian], ignore_index=True),

@@ -65,6 +65,7 @@ from interface.analysis.same_loss import same_loss as same_loss
 from interface.analysis.sigmoid_link import sigmoid_link as sigmoid_link
 from interface.analysis.skewed_mean import SkewedMean as SkewedMean
 from interface.analysis.skewed_mean import skewed_mean as skewed_mean
+from interface.analysis.stopping_regret import stopping_regret as stopping_regret
 from interface.analysis.study_notes import study_notes as study_notes
 from interface.analysis.sufficiency import Sufficiency as Sufficiency
 from interface.analysis.sufficiency import sufficiency as sufficiency

@@ -3,10 +3,11 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from interface.convex import fit_softmax
+from interface.convex import _newton_dual, fit_softmax
 from interface.convex import softmax as module
 from interface.convex._dual import _repaired, newton_round
 from interface.convex._logistic import Softmax, preconditioner
+from interface.convex._rows import Rows
 from tests.convex.reference import softmax_minimum, softmax_objective
 
 
@@ -130,12 +131,76 @@ def test_a_repaired_dual_point_is_a_bound_wherever_it_starts(ridge):
         assert (lower <= best + 1e-12).all()
 
 
-def test_a_penalised_proof_counts_what_a_dropped_direction_could_gain():
+def test_tiny_features_under_a_tinier_penalty_are_no_null_directions():
     x, y = labelled(n=100, d=2, classes=2)
     tiny, ridge = np.column_stack([1e-9 * (y + 0.1 * x[:, 0]), x[:, 1]]), 1e-21
     by_hand = softmax_objective(tiny, one_hot(y, 2), np.array([[-3e9, 0], [3e9, 0]]), np.array([1.5, -1.5]), ridge)
     fit = fit_softmax(tiny, y, ridge=ridge)
-    assert float(fit.lower) <= by_hand < float(fit.value) and fit.status == ["not_converged"]
+    assert float(fit.value) < by_hand and fit.status == ["ok"]
+    direct = softmax_objective(tiny, one_hot(y, 2), fit.weight[0].numpy(), fit.intercept[0].numpy(), ridge)
+    assert float(fit.value) == pytest.approx(direct, abs=1e-10)
+
+
+def test_a_penalty_too_weak_to_prove_anything_says_so():
+    x, y = labelled()
+    fit = fit_softmax(x, y, ridge=1e-40)
+    assert float(fit.gap) > 1e-6 and fit.status == ["not_converged"]
+    torch.testing.assert_close(fit.value, fit_softmax(x, y).value, rtol=0, atol=1e-9)
+
+
+def test_the_proof_of_a_penalised_fit_holds_wherever_it_is_made():
+    x, y = labelled(n=80)
+    best, rng = softmax_minimum(x, one_hot(y, 3), 0.05), np.random.default_rng(0)
+    rows = Rows.of(torch.tensor(x), 0.05).labelled(torch.tensor(y), 3)
+    for distance in (0.0, 0.1, 1.0, 10.0):
+        w = torch.tensor(distance * rng.normal(size=(3, 5)))
+        _, value, gap, _, _ = rows.certificate(w - w.mean(0), 1e3, 1e-8)
+        assert value - gap <= best + 1e-12 <= value + 2e-12
+
+
+@pytest.mark.parametrize("ridge", [1e-1, 1e-4, 1e-8])
+@pytest.mark.parametrize("shape", [{"n": 300, "d": 20, "classes": 4}, {"n": 60, "d": 80}, {"condition": 1e6, "d": 12}])
+def test_wide_and_ill_conditioned_penalised_fits_reach_the_minimum(ridge, shape):
+    x, y = labelled(**shape)
+    x = x / shape.get("condition", 1.0)
+    fit, best = fit_softmax(x, y, ridge=ridge), softmax_minimum(x, one_hot(y, y.max() + 1), ridge)
+    assert fit.status == ["ok"] and float(fit.gap) <= 1e-6
+    assert float(fit.lower) <= best + 1e-9 and best <= float(fit.value) + 1e-9
+
+
+def test_a_regularisation_path_is_walked_in_fewer_rounds(monkeypatch):
+    x, y = labelled(n=400, d=10, classes=4)
+    path, calls, products = np.geomspace(1, 1e-4, 12), [0], Rows.evaluate
+
+    def counted(self, w):
+        calls[0] += 1
+        return products(self, w)
+
+    monkeypatch.setattr(Rows, "evaluate", counted)
+    cold = [fit_softmax(x, y, ridge=ridge) for ridge in path]
+    alone, calls[0], fit = calls[0], 0, None
+    for ridge, other in zip(path, cold, strict=True):
+        fit = fit_softmax(x, y, ridge=ridge, start=fit)
+        assert fit.status == ["ok"] and abs(float(fit.value - other.value)) <= float(fit.gap + other.gap)
+    assert calls[0] < 0.9 * alone
+
+
+def test_along_a_trajectory_of_features_warm_starts_save_rounds(monkeypatch):
+    x, y = labelled(n=400, d=10, classes=4)
+    drift, calls, evaluate = np.random.default_rng(5).normal(size=x.shape), [0], Rows.evaluate
+
+    def counted(self, w):
+        calls[0] += 1
+        return evaluate(self, w)
+
+    monkeypatch.setattr(Rows, "evaluate", counted)
+    steps = [x + 0.01 * k * drift for k in range(8)]
+    cold = [fit_softmax(step, y, ridge=1e-3) for step in steps]
+    alone, calls[0], fit = calls[0], 0, cold[0]
+    for step, other in zip(steps[1:], cold[1:], strict=True):
+        fit = fit_softmax(step, y, ridge=1e-3, start=fit)
+        assert fit.status == ["ok"] and abs(float(fit.value - other.value)) <= float(fit.gap + other.gap)
+    assert calls[0] < 0.7 * alone
 
 
 def test_nearly_all_random_relu_problems_are_solved():
@@ -200,7 +265,7 @@ def test_a_minimiser_beyond_the_assumed_radius_proves_nothing():
 
 
 def test_one_separated_class_leaves_the_problem_of_the_others(monkeypatch):
-    monkeypatch.setattr(module, "ROUNDS", 3)  # too few, for most of them, without repaired dual points
+    monkeypatch.setattr(_newton_dual, "ROUNDS", 3)  # too few, for most of them, without repaired dual points
     problems, infima = [], []
     for seed in range(12):
         x, y = labelled(n=300, d=3, classes=4, seed=seed)
@@ -236,7 +301,7 @@ def test_chunks_do_not_matter(monkeypatch):
     x, y = relu_problems(7, 100, 5, 3)
     whole = fit_softmax(x, y)
     monkeypatch.setattr(module, "BUDGET", 1)
-    monkeypatch.setattr(module, "CACHED", 1)
+    monkeypatch.setattr(_newton_dual, "CACHED", 1)
     chunked = fit_softmax(x, y)
     assert chunked.status == whole.status
     torch.testing.assert_close(chunked.value, whole.value, rtol=0, atol=1e-9)
@@ -259,6 +324,17 @@ def test_more_unknowns_than_a_dense_hessian_is_made_for(monkeypatch):
     sparse = fit_softmax(x, y)
     assert sparse.status == ["ok"]
     torch.testing.assert_close(sparse.value, dense.value, rtol=0, atol=1e-8)
+
+
+def test_wide_problems_tell_separated_samples_from_others():
+    wide, y = labelled(n=400, d=150, classes=2)
+    rng = np.random.default_rng(1)
+    noisy, far = (wide @ rng.normal(size=150) + 15 * rng.gumbel(size=400) > 5).astype(int), np.roll(y, 7)
+    fit = fit_softmax(wide, np.stack([(wide[:, 0] > 0).astype(int), noisy, far]))
+    assert fit.status[0] == "vacuous_lower" and float(fit.value[0]) < 1e-3 and float(fit.lower[0]) == pytest.approx(0, abs=1e-15)
+    for e, labels in ((1, noisy), (2, far)):
+        assert fit.status[e] == "ok"
+        assert float(fit.value[e]) == pytest.approx(softmax_minimum(wide, one_hot(labels, 2)), abs=1e-6)
 
 
 def test_a_start_leads_to_the_same_minimum():

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 
-from interface.convex import fit_squared
+from interface.convex import fit_squared, fit_squared_ball
 from interface.convex import squared as module
-from interface.convex._whitening import whiten
+from interface.convex._whitening import principal_axes
 
 
 def regression(n=60, d=4, outputs=1, seed=0):
@@ -50,13 +53,13 @@ def test_without_noise_the_coefficients_come_back(condition):
 def test_the_proof_holds_where_the_solution_is_poor(monkeypatch):
     x, y = regression()
 
-    def crude(features):
-        white = whiten(features)
-        noise = torch.randn(white.x[:, :-1].shape, generator=torch.Generator().manual_seed(0)).double()
-        white.x[:, :-1] *= 1.1 + 0.05 * noise[..., :1]
-        return white
+    def crude(*arguments, **options):
+        axes = principal_axes(*arguments, **options)
+        noise = torch.randn(axes.map.shape[:2], generator=torch.Generator().manual_seed(0)).double()
+        return replace(axes, map=axes.map * (1.1 + 0.05 * noise[..., None]))
 
-    monkeypatch.setattr(module, "whiten", crude)
+    monkeypatch.setattr(module, "principal_axes", crude)
+    monkeypatch.setattr(module, "REFINEMENTS", 1)
     fit, best = fit_squared(x, y), float(least_squares(x, y)[0])
     assert float(fit.lower) <= best < float(fit.value) - 1e-6
     assert fit.status == ["not_converged"]
@@ -121,8 +124,53 @@ def test_low_precision_features_are_solved_in_float64(dtype):
         (np.array([[1.0, 2], [3, np.inf]]), np.ones(2), {}, "row 1"),
         (np.ones((3, 4, 2)), np.ones((2, 4, 1)), {}, "numbers of problems differ"),
         (np.ones((4, 2)), np.ones(4), {"tolerance": 0}, "tolerance"),
+        (np.ones((4, 2)), np.ones(4), {"ridge": -1.0}, "ridge"),
     ],
 )
 def test_bad_input_is_named(features, targets, options, message):
     with pytest.raises(ValueError, match=message):
         fit_squared(features, targets, **options)
+
+
+@pytest.mark.parametrize("ridge", [1e-4, 0.1, 30.0])
+def test_a_penalised_fit_solves_its_normal_equations(ridge):
+    x, y = regression(outputs=3)
+    fit = fit_squared(x, y, ridge=ridge)
+    design = np.column_stack([x, np.ones(len(x))])
+    penalty = np.diag([ridge / 2] * 4 + [0])
+    w = np.linalg.solve(design.T @ design / len(x) + penalty, design.T @ y / len(x)).T
+    np.testing.assert_allclose(np.column_stack([fit.weight[0], fit.intercept[0]]), w, rtol=1e-8, atol=1e-10)
+    best = np.mean((design @ w.T - y) ** 2, 0) + ridge / 2 * np.sum(w[:, :-1] ** 2, 1)
+    np.testing.assert_allclose(fit.value[0], best, rtol=1e-10)
+    assert fit.status == ["ok"] and (fit.lower[0].numpy() <= best + 1e-12).all()
+    wide = fit_squared(np.random.default_rng(0).normal(size=(10, 30)), np.random.default_rng(1).normal(size=10), ridge=ridge)
+    assert wide.status == ["ok"] and float(wide.value) > 0  # a penalty leaves no fit vacuous
+
+
+@pytest.mark.parametrize("radius", [0.05, 1.0, 4.0, 1e3])
+def test_a_ball_holds_its_minimum(radius):
+    x, y = regression(outputs=2)
+    fit, design = fit_squared_ball(x, y, radius=radius), np.column_stack([x, np.ones(len(x))])
+    for k in range(2):
+        w = np.append(fit.weight[0, k], fit.intercept[0, k])
+        found = minimize(
+            lambda w, k=k: np.mean((design @ w - y[:, k]) ** 2),
+            np.zeros(5),
+            method="SLSQP",
+            constraints=[{"type": "ineq", "fun": lambda w: radius**2 - w @ w}],
+            options={"ftol": 1e-12, "maxiter": 500},
+        )
+        assert np.linalg.norm(w) <= radius * (1 + 1e-12)
+        assert float(fit.value[0, k]) == pytest.approx(found.fun, rel=1e-5)
+        assert float(fit.lower[0, k]) <= found.fun + 1e-6
+        assert float(fit.value[0, k]) == pytest.approx(np.mean((design @ w - y[:, k]) ** 2), rel=1e-10)
+    assert fit.status == ["ok"]
+
+
+def test_a_wide_ball_holds_the_least_squares_solution_and_bad_radii_are_named():
+    x, y = regression()
+    np.testing.assert_allclose(fit_squared_ball(x, y, radius=1e4).value, fit_squared(x, y).value, rtol=1e-9)
+    flat = fit_squared_ball(np.zeros((60, 2)), y, radius=1.0)
+    assert flat.status == ["ok"] and float(flat.intercept) == pytest.approx(1.0)  # as near to the mean as it may go
+    with pytest.raises(ValueError, match="radius, tolerance"):
+        fit_squared_ball(x, y, radius=-1.0)

@@ -110,7 +110,7 @@ def test_half_precision_and_gradients_are_welcome():
         ({"test": (np.ones((9, 2)), np.zeros(9, int))}, "test has 2 features"),
         ({"test": (np.ones((9, 3)), np.zeros(8, int))}, "test labels has shape"),
         ({"test": np.ones((9, 3))}, "test is ndarray"),
-        ({"adaptation": NearestNeighbours(9)}, "at least k = 9"),
+        ({"adaptation": NearestNeighbours(9)}, "increasing integers from 9 up"),
     ],
 )
 def test_bad_input_is_named(change, message):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from interface.adaptations import LinearProbe
+from interface.adaptations import LinearBall, LinearProbe, NearestNeighbours
 from interface.checkpoints import from_states
 from interface.core import fingerprint
 from interface.encoders import MLP, LinearEncoder
@@ -205,6 +205,58 @@ def test_transfers_are_records():
 def test_a_cell_without_labels_or_layers_is_refused(field):
     with pytest.raises(ValueError, match=f"{field} is 0"):
         Transfer(Glyphs(), **{field: 0})
+
+
+def test_a_cell_with_fewer_labels_than_a_probe_needs_is_refused():
+    with pytest.raises(ValueError, match=r"n_labels is 15; allowed for NearestNeighbours: None or an integer >= 16"):
+        Transfer(Glyphs(), NearestNeighbours(), n_labels=15)
+    with pytest.raises(ValueError, match=r"n_labels is 1; allowed for LinearProbe: None or an integer >= 2"):
+        Transfer(Glyphs(), n_labels=1)
+    assert Transfer(Glyphs(), NearestNeighbours(k=1), n_labels=2).adaptation.fewest_labels == 2
+    assert Transfer(Glyphs(), NearestNeighbours(), n_labels=16).n_labels == 16
+
+
+def scaled_features(checkpoint, factor):
+    """The checkpoint with features in other units."""
+    module = checkpoint.load()
+    with torch.no_grad():
+        for parameter in (module.encoder.output.weight, module.encoder.output.bias):
+            parameter.mul_(factor)
+    return dataclasses.replace(checkpoint, load=lambda: module)
+
+
+def test_a_ball_is_certified_and_does_not_see_the_units_of_features():
+    run = glyphs(Autoencoding(hidden=8))
+    cells = [Transfer(Glyphs(), LinearBall()), Transfer(Glyphs().shift("inversion", 1.0), LinearBall())]
+    cells.append(Transfer(Glyphs(), LinearBall(), n_labels=60))
+    checkpoint = list(pretrain([run]))[-1]
+    first, other = (
+        {(r.shift, r.n_labels, r.quantity): r for r in measure([c], cells, n_pre=200, n_fit=600, n_test=600)}
+        for c in (checkpoint, scaled_features(checkpoint, 1000.0))
+    )
+    for shift in ("none", "inversion"):
+        row, low = (first[shift, None, f"l_adapt_{side}"] for side in ("lcb", "low"))
+        assert row.status == "ok" and 0 < row.value <= low.value < math.log(10)
+    for key, row in first.items():
+        if key[2].startswith("l_adapt"):
+            assert other[key].value == pytest.approx(row.value, rel=1e-3, abs=1e-5), key
+            assert other[key].status == row.status
+
+
+def test_a_balls_scale_is_that_of_draws_that_nobody_labels():
+    """A user's features in a pool: by hand, on the thirds."""
+    model, (x, y) = Foreign(), foreign_data(900)
+    pool = Pool(x, y, name="toy")
+    checkpoints = from_states(model, {0: model.state_dict()}, run="theirs", embed=lambda m, x: m.body(x))
+    found = {r.quantity: r for r in measure(checkpoints, [Transfer(pool, LinearBall())])}
+    pre, fit, test = pool.thirds(0)
+    with torch.no_grad():
+        z = [model.body(part.x).double() for part in (pre, fit, test)]
+    z_fit, z_test = ((part - z[0].mean(0)) / z[0].std(0, correction=0) for part in z[1:])
+    bracket = LinearBall().bracket((z_fit, fit.y), (z_test, test.y))
+    assert found["l_adapt_low"].value == pytest.approx(float(bracket.low), abs=1e-6)
+    assert found["l_adapt_lcb"].value == pytest.approx(bracket.lower_limit, abs=1e-6)
+    assert found["l_adapt_lcb"].status == "ok"
 
 
 def test_a_source_that_moved_is_another_family_and_its_own_domain_is_in_domain():

@@ -223,6 +223,19 @@ def test_calibrated_loss_is_the_minimum_over_scales_whatever_the_scale(temperatu
     assert found.status == "ok"
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e12])
+@pytest.mark.parametrize("right", [0.0, 3.0])
+def test_single_precision_and_scales_of_any_size_change_the_calibrated_loss_by_rounding(scale, right):
+    """Scores of a batch against itself, as of InfoNCE: nearly or hardly right, in units from tiny to saturated."""
+    labels = torch.arange(32).expand(8, 32)
+    logits = torch.randn(8, 32, 32, generator=torch.Generator().manual_seed(1)) + torch.eye(32) * (0.5 + right)
+    exact = temperature_calibrated(logits.double(), labels)
+    found = temperature_calibrated(scale * logits, labels)
+    assert (found.status, exact.status) == ("ok", "ok")
+    assert found == pytest.approx(float(exact), abs=1e-6)
+    assert found.stderr == pytest.approx(exact.stderr, rel=1e-3)
+
+
 def test_calibration_at_the_ends():
     labels = torch.tensor([0, 1, 0, 1])
     right = torch.nn.functional.one_hot(labels, 2).double()

@@ -122,7 +122,7 @@ def test_measuring_draws_a_pool_with_a_kernel_instead_of_cutting_it():
     assert not torch.equal(fit.x, test.x)
     assert torch.equal(fit.x, draws(digits(), "fit", 0, 50, views=2).x)
     cut = draws(Pool(source.x, source.y, name="digits"), "fit", 0, 50)
-    assert cut.x.shape == (599, 64)
+    assert cut.x.shape == (599, 1, 64)
 
 
 def test_the_kernel_is_part_of_the_identity():

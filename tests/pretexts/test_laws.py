@@ -74,6 +74,16 @@ def test_losses_are_finite_one_an_example_and_reach_every_parameter(pretext):
     assert reached.count(False) <= int(centred)
 
 
+@pytest.mark.parametrize("pretext", [InfoNCE(temperature=0.7), MaskedTokens(4), NextToken(4), Supervised()], ids=name)
+def test_the_loss_of_a_unit_is_the_mean_cross_entropy_of_its_logits(pretext):
+    encoder, head = modules(pretext)
+    views = trained_on(pretext, 256)
+    logits, labels = pretext.logits(encoder, head, views)
+    labels = labels.expand(logits.shape[:-1])
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
+    torch.testing.assert_close(losses.reshape(len(losses), -1).mean(1), pretext.evaluate(encoder, head, views))
+
+
 @pytest.mark.parametrize("pretext", PRETEXTS, ids=name)
 def test_a_run_does_not_depend_on_its_neighbours(pretext):
     parts = [modules(pretext, seed) for seed in range(3)]
