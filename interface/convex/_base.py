@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+SPARSE = 1_000  # largest number of classes that labels may mean by mistake of their coding
 BUDGET = 300_000_000  # bytes of temporary tensors that one chunk of problems may take
 
 
@@ -28,10 +29,14 @@ def as_features(features: Any, name: str = "features") -> Tensor:
         raise ValueError(f"{name} are on {x.device}, which has no float64: no gap can be proven there; use the CPU or CUDA")
     if not x.is_floating_point():
         x = x.double()
-    if not torch.isfinite(x).all():
-        problem, row, _ = (~torch.isfinite(x)).nonzero()[0].tolist()
-        where = f"row {row}" if x.shape[0] == 1 else f"row {row} of problem {problem}"
-        raise ValueError(f"{name} hold a value that is not finite (first in {where}); drop or impute it first")
+    if not torch.isfinite(torch.linalg.vector_norm(x, dtype=torch.promote_types(x.dtype, torch.float32))):
+        bad = (~torch.isfinite(x)).nonzero()
+        if len(bad):
+            problem, row, _ = bad[0].tolist()
+            where = f"row {row}" if x.shape[0] == 1 else f"row {row} of problem {problem}"
+            raise ValueError(f"{name} hold a value that is not finite (first in {where}); drop or impute it first")
+        if x.dtype == torch.float64:
+            raise ValueError(f"{name} reach {float(x.abs().max()):.1e}, whose squares overflow; rescale them first")
     return x
 
 
@@ -41,10 +46,13 @@ def as_tensor(values: Any, name: str) -> Tensor:
         return values.detach()
     try:
         array = np.asarray(values)
-        # torch has no arithmetic for unsigned types beyond 8 bits, and none at all for objects and strings
-        return torch.from_numpy(np.ascontiguousarray(array.astype(np.int64) if array.dtype.kind == "u" else array))
+        if array.dtype.kind == "u" and not (array.size and int(array.max()) > np.iinfo(np.int64).max):
+            array = array.astype(np.int64)  # torch has no arithmetic for unsigned types beyond 8 bits
+        if array.dtype.kind != "u":
+            return torch.from_numpy(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is {type(values).__name__}; allowed: a tensor or an array of numbers") from error
+    raise ValueError(f"{name} lie in [{array.min()}, {array.max()}]; allowed: integers below 2**63")
 
 
 def class_targets(labels: Any, n: int, n_classes: int | None, name: str = "labels", *, several: bool = True) -> tuple[Tensor, int]:
@@ -63,6 +71,10 @@ def class_targets(labels: Any, n: int, n_classes: int | None, name: str = "label
         raise ValueError(f"{name} has shape {tuple(y.shape)}; allowed: (n,) or (E, n) integers, (n, C) or (E, n, C) probabilities")
     if y.is_floating_point():
         return _soft_targets(y, n, n_classes, name, several)
+    if y.is_complex():
+        raise ValueError(f"{name} has dtype {y.dtype}; allowed: integers or probabilities")
+    if y.dtype == torch.uint64 and bool((y.long() < 0).any()):
+        raise ValueError(f"{name} lie in part beyond 2**63; allowed: integers from 0 to n_classes - 1")
     y = y.long()
     y = y.unsqueeze(0) if y.ndim == 1 else y
     if y.ndim != 2 or y.shape[1] != n:
@@ -72,6 +84,8 @@ def class_targets(labels: Any, n: int, n_classes: int | None, name: str = "label
     classes = high + 1 if n_classes is None else n_classes
     if low < 0 or high >= classes:
         raise ValueError(f"{name} lie in [{low}, {high}]; allowed: integers from 0 to {classes - 1} (n_classes is {n_classes})")
+    if n_classes is None and high >= max(n, SPARSE):
+        raise ValueError(f"{name} reach {high} in {n} rows; allowed: 0 to C - 1 for C classes, or give n_classes")
     if several and bool((y == y[:, :1]).all(1).any()):
         raise ValueError(f"{name} hold one class only; at least two are needed")
     return y, classes
@@ -107,7 +121,7 @@ def real_targets(targets: Any, n: int, name: str = "targets") -> Tensor:
     y = y.reshape(1, -1, 1) if y.ndim == 1 else y.unsqueeze(0) if y.ndim == 2 else y
     if y.ndim != 3 or y.numel() == 0 or y.shape[1] != n:
         raise ValueError(f"{name} has shape {shape}, but features have {n} rows; allowed: (n,), (n, k) or (E, n, k)")
-    if y.is_complex() or not torch.isfinite(y).all():
+    if y.is_complex() or not (torch.isfinite(y.sum()) or torch.isfinite(y).all()):  # the sum is quicker, but may overflow
         raise ValueError(f"{name} hold a value that is not a finite real number; drop those rows first")
     return y.double()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from interface.convex._logistic import Softmax, centred, newton_step, preconditioner
+from interface.convex._logistic import Softmax, centred, newton_step, preconditioner, product
 
 SPARE = 0.05  # part of the tolerance that the residual of a Newton system may cost
 ARMIJO = 1e-4
@@ -59,7 +59,7 @@ def newton_round(
 
     Source: Fenchel duality of the log-sum-exp (Boyd and Vandenberghe, "Convex Optimization", 2004, sections 3.3 and 5.1.6).
     """
-    z = w @ problem.x
+    z = product(w, problem.x)
     lse = torch.logsumexp(z, 1, keepdim=True)
     here = lse.mean((1, 2)) + problem.linear_and_penalty(w)
     p = z.sub_(lse).exp_()
@@ -72,7 +72,7 @@ def newton_round(
     accuracy = SPARE * tolerance / radius
     step = _within(newton_step(problem, p, gradient, factor, accuracy=accuracy), radius)
 
-    q = p * centred(p, step @ problem.x).add_(1)
+    q = p * centred(p, product(step, problem.x)).add_(1)
     entropy, penalised, free = _bound(problem, _on_simplex(q), radius)
     lower = entropy - penalised - free
     slope = (gradient * step).sum((1, 2))
@@ -120,7 +120,7 @@ def _repaired(problem: Softmax, q: Tensor, target: Tensor, factor: Tensor, radiu
         residual = problem.residual(q) + problem.penalty * target
         step = _within(newton_step(problem, q, residual, factor, accuracy=accuracy), radius)
         target = target + step
-        q = _on_simplex(q * centred(q, step @ problem.x).add_(1))
+        q = _on_simplex(q * centred(q, product(step, problem.x)).add_(1))
         entropy, penalised, free = _bound(problem, q, radius)
         best = torch.maximum(best, entropy - penalised - free)
         if (free <= 2 * accuracy * radius).all():

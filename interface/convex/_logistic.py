@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 DENSE = 1_500  # unknowns up to which the Hessian is formed, as a preconditioner in float32
+PER_CLASS = 64  # coordinates for each class up to which the Hessian is formed from pairs of both
 ITERATIONS = {True: 20, False: 500}  # of conjugate gradients, with and without that Hessian
 JITTER = 1e-7  # of the mean diagonal: float32 round-off of a Hessian
 PAIRS = 8_000_000  # products held at a time while a Hessian is formed
 LEAST = 1e-12  # curvature, on coordinates of variance 1, of a class that no example doubts
+LEAST_CLASS = 1e-6  # curvature of a class, part of the mean
 ATTEMPTS = 20
 
 
@@ -22,7 +24,7 @@ class Softmax:
     Labels enter by their moment only, so that hard and soft ones are the same problem.
 
     Args:
-        x: (E, D, n) float64 coordinates, the last one 1.
+        x: (1|E, D, n) float64 coordinates.
         moment: (E, C, D) mean over examples of target times x.
         penalty: (E, 1, D) weights of the squared penalty; 0 is none.
         kept: (E, D) coordinates that are not identically 0.
@@ -34,7 +36,7 @@ class Softmax:
     kept: Tensor
 
     def __getitem__(self, index: Tensor) -> Softmax:
-        return Softmax(self.x[index], self.moment[index], self.penalty[index], self.kept[index])
+        return Softmax(self.x[index] if len(self.x) > 1 else self.x, self.moment[index], self.penalty[index], self.kept[index])
 
     def linear_and_penalty(self, w: Tensor) -> Tensor:
         """The part (E,) of the objective that needs no example."""
@@ -42,17 +44,35 @@ class Softmax:
 
     def value(self, w: Tensor) -> Tensor:
         """Objective (E,) at w (E, C, D)."""
-        return torch.logsumexp(w @ self.x, 1).mean(1) + self.linear_and_penalty(w)
+        return torch.logsumexp(product(w, self.x), 1).mean(1) + self.linear_and_penalty(w)
 
     def residual(self, q: Tensor) -> Tensor:
         """Mean of q x' minus moment, (E, C, D), for probabilities q (E, C, n)."""
-        return q @ self.x.mT / self.x.shape[2] - self.moment
+        return product(q, self.x.mT) / self.x.shape[2] - self.moment
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """a (E, i, j) times b (1|E, j, k): one product where b is shared."""
+    return a @ b if len(b) == len(a) else (a.flatten(0, 1) @ b[0]).unflatten(0, a.shape[:2])
 
 
 def centred(p: Tensor, u: Tensor) -> Tensor:
     """u (E, C, n) minus its mean over classes under p, in place: the tilt of p that keeps it summing to 1."""
     u -= (p * u).sum(1, keepdim=True)
     return u
+
+
+def class_curvature(p: Tensor) -> Tensor:
+    """(..., C, C) mean over n of diag(p) - p p', for probabilities (..., C, n)."""
+    return torch.diag_embed(p.mean(-1)) - p @ p.mT / p.shape[-1]
+
+
+def class_inverse(curvature: Tensor) -> Tensor:
+    """Pseudo-inverse (..., C, C), in float64, of a class curvature on what sums to 0 over classes."""
+    c = curvature.double()
+    size = c.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(LEAST)[..., None, None]
+    inverse = torch.linalg.inv(c + size * (torch.eye(c.shape[-1]).to(c) * LEAST_CLASS + 1 / c.shape[-1]))
+    return inverse - inverse.mean(-2, keepdim=True)  # maps sums of 0 to sums of 0
 
 
 def newton_step(problem: Softmax, p: Tensor, residual: Tensor, factor: Tensor, *, accuracy: float) -> Tensor:
@@ -82,7 +102,7 @@ def newton_step(problem: Softmax, p: Tensor, residual: Tensor, factor: Tensor, *
         z = _precondition(factor, residual)
         rz = (residual * z).sum((1, 2), keepdim=True)
         direction = z + rz / previous * direction
-        image = centred(p, direction @ problem.x).mul_(p) @ problem.x.mT / n + problem.penalty * direction
+        image = product(centred(p, product(direction, problem.x)).mul_(p), problem.x.mT) / n + problem.penalty * direction
         curvature = (direction * image).sum((1, 2), keepdim=True)
         usable = running[:, None, None] & (curvature > 0)  # a finished problem takes steps of length 0
         length = torch.where(usable, rz / curvature, torch.zeros_like(rz))
@@ -93,14 +113,23 @@ def newton_step(problem: Softmax, p: Tensor, residual: Tensor, factor: Tensor, *
     return out
 
 
+def is_wide(classes: int, width: int) -> bool:
+    """Whether a Hessian is too large to be formed, or has too few classes for the way in which it is formed here."""
+    return (classes - 1) * width > DENSE or width > PER_CLASS * (classes - 1)
+
+
 def preconditioner(problem: Softmax, p: Tensor) -> Tensor:
-    """Approximate inverse Hessian at p: a Cholesky factor (E, K D, K D), K = C - 1, or a diagonal (E, C, D) if that is too wide.
+    """Approximate inverse Hessian at p: a Cholesky factor (E, K D, K D), K = C - 1, or (E, C, C + D) if that is too wide.
+
+    The latter are the inverse of the mean curvature over classes, and one factor for each coordinate: coordinates are white.
 
     The Hessian is block diagonal minus products p_a p_b x_i x_j, formed from each pair of classes and each pair of coordinates
     once: a quarter of the multiplications of a Gram matrix of the K D products p_a x_i.
     """
-    if (p.shape[1] - 1) * problem.x.shape[1] > DENSE:
-        return 1 / ((p.mean(2) - (p * p).mean(2)).clamp_min(LEAST).unsqueeze(-1) + problem.penalty)
+    if is_wide(p.shape[1], problem.x.shape[1]):
+        curvature = class_curvature(p)
+        size = (curvature.diagonal(dim1=1, dim2=2).sum(1) / (p.shape[1] - 1)).clamp_min(LEAST).view(-1, 1, 1)
+        return torch.cat([size * class_inverse(curvature), (1 / (size + problem.penalty)).expand(-1, p.shape[1], -1)], 2)
     moments, means = _pair_moments(problem.x.float(), p[:, :-1].float())
     n, d, k = problem.x.shape[2], problem.x.shape[1], p.shape[1] - 1
     classes, coordinates = _pair_index(k, p.device), _pair_index(d, p.device)
@@ -121,7 +150,7 @@ def preconditioner(problem: Softmax, p: Tensor) -> Tensor:
 
 def _precondition(factor: Tensor, v: Tensor) -> Tensor:
     if factor.shape[1] != factor.shape[2]:
-        z = v * factor
+        z = (factor[..., : v.shape[1]] @ v) * factor[..., v.shape[1] :]
     else:
         z = torch.zeros_like(v)
         z[:, :-1] = torch.cholesky_solve(v[:, :-1].flatten(1).unsqueeze(-1), factor).view_as(v[:, :-1])
@@ -130,7 +159,7 @@ def _precondition(factor: Tensor, v: Tensor) -> Tensor:
 
 def _pair_moments(x: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
     """Sums over examples of p_a p_b x_i x_j (E, class pairs, coordinate pairs) and of p_a x_i x_j (E, K, coordinate pairs)."""
-    (problems, d, n), k = x.shape, p.shape[1]
+    (d, n), (problems, k) = x.shape[1:], p.shape[:2]
     size_x, size_p = d * (d + 1) // 2, k * (k + 1) // 2
     block = min(n, max(512, PAIRS // (size_x + size_p)))
     moments, means = x.new_zeros(problems, size_p, size_x), x.new_zeros(problems, k, size_x)
@@ -138,7 +167,7 @@ def _pair_moments(x: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         here = slice(start, min(start + block, n))
         pairs_x, pairs_p = x.new_empty(size_x, here.stop - start), x.new_empty(size_p, here.stop - start)
         for e in range(problems):
-            _pair_products(x[e, :, here], pairs_x)
+            _pair_products(x[e if len(x) > 1 else 0, :, here], pairs_x)
             _pair_products(p[e, :, here], pairs_p)
             moments[e].addmm_(pairs_p, pairs_x.mT)
             means[e].addmm_(p[e, :, here], pairs_x.mT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -51,30 +51,42 @@ def whiten(features: Tensor, *, standardise: bool = True) -> Whitened:
         standardise: divide by standard deviations first, so that a column's unit does not decide whether it is null.
             A penalised probe needs this off: its penalty is diagonal only in the eigenbasis of the covariance itself.
     """
-    round_off = 4 * torch.finfo(torch.float64 if features.dtype == torch.float64 else torch.float32).eps
-    x = features.double()
+    x, mean, round_off = centre(features)
     n = x.shape[1]
+    axes = principal_axes(x.mT @ x / n, mean, round_off, standardise=standardise)
+    out = torch.empty(x.shape[0], x.shape[2] + 1, n, dtype=x.dtype, device=x.device)
+    out[:, :-1] = axes.map @ x.mT
+    out[:, -1] = 1
+    return replace(axes, x=out)
+
+
+def centre(features: Tensor) -> tuple[Tensor, Tensor, float]:
+    """(features less their mean (E, n, d), mean (E, d), relative round-off of a column), in float64."""
+    x = features.double()
     mean = x.mean(1, keepdim=True)
     x = x - mean
     again = x.mean(1, keepdim=True)  # the first mean of large values has round-off of its own
     x -= again
-    mean = (mean + again).squeeze(1)
-    covariance = x.mT @ x / n
+    return x, (mean + again).squeeze(1), 4 * torch.finfo(torch.float64 if features.dtype == torch.float64 else torch.float32).eps
+
+
+def principal_axes(covariance: Tensor, mean: Tensor, round_off: float, *, standardise: bool) -> Whitened:
+    """Whitening without its coordinates x, from covariance (E, d, d) and mean (E, d); see `whiten`.
+
+    Args:
+        round_off: columns whose deviation is no more than this part of their mean are constant.
+    """
     deviation = covariance.diagonal(dim1=1, dim2=2).sqrt()
     constant = deviation <= round_off * mean.abs()
     scale = deviation.where(~constant, torch.ones_like(deviation)) if standardise else torch.ones_like(deviation)
     inner = (~constant).double() / scale
     variance, basis = torch.linalg.eigh(covariance * inner.unsqueeze(1) * inner.unsqueeze(2))
-    largest = variance.amax(1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    largest = variance.amax(1, keepdim=True).clamp_min(torch.finfo(mean.dtype).tiny)
     kept = variance > (RANK if standardise else RANK_PENALISED) * largest
     root = variance.where(kept, torch.ones_like(variance)).sqrt()
-    forward = (basis * (kept / root).unsqueeze(1)).mT * inner.unsqueeze(1)
-    out = torch.empty(x.shape[0], x.shape[2] + 1, n, dtype=x.dtype, device=x.device)
-    out[:, :-1] = forward @ x.mT
-    out[:, -1] = 1
     return Whitened(
-        x=out,
-        map=forward,
+        x=mean.new_empty(0),
+        map=(basis * (kept / root).unsqueeze(1)).mT * inner.unsqueeze(1),
         inverse=(basis * (root * kept).unsqueeze(1)) * (scale * ~constant).unsqueeze(-1),
         mean=mean,
         kept=torch.cat([kept, torch.ones_like(kept[:, :1])], 1),
