@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from interface.jobs import Failure, Work, run_job
 from interface.lock import claim
-from interface.sweep import Failure, Job, Sweep, SweepError, Work, load, run_job
+from interface.sweep import Job, Sweep, SweepError, load
 
 log = logging.getLogger("interface")
 

@@ -12,8 +12,9 @@ from interface import additions, cli, table
 from interface.adaptations import LinearProbe
 from interface.checkpoints import kept_runs
 from interface.core import ROW_KEY
+from interface.jobs import Work, missing, run_file, run_job
 from interface.measurement import Transfer
-from interface.sweep import Sweep, Work, load, missing, run_file, run_job
+from interface.sweep import Sweep, load
 from interface.workers import execute
 
 TINIEST = Path(__file__).parent / "sweeps" / "tiniest.py"

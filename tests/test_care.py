@@ -21,8 +21,9 @@ from interface import table, workers
 from interface.analysis import summarize
 from interface.cli import sweep as cli_sweep
 from interface.hypotheses import judge
+from interface.jobs import Work, missing, run_file, run_job
 from interface.measurement import n_rows
-from interface.sweep import Sweep, Work, load, missing, run_file, run_job
+from interface.sweep import Sweep, load
 from interface.workers import Agenda, Outcome, execute
 
 ROOT = Path(__file__).parents[1]
@@ -124,8 +125,9 @@ from interface import pretexts
 
 
 class Killing(Autoencoding):
-    def noise(self, *arguments):
-        os.kill(os.getpid(), signal.SIGKILL)
+    def noise(self, n, *arguments):
+        if n > 2:  # operations are counted on two examples before anything is trained
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def cells(scale=1.0):

@@ -29,10 +29,11 @@ ALLOWED = {
     "hypotheses": {"core", "seeds", "table", "analysis"},
     "report": {"core", "table", "analysis", "hypotheses", "theory"},
     "lock": set(),
-    "sweep": {"core", "measurement", "training", "table", "provenance", "checkpoints"},
+    "sweep": {"measurement", "training", "adaptations"},
+    "jobs": {"core", "sweep", "measurement", "training", "table", "provenance", "checkpoints"},
     "additions": {"core", "lock", "measurement", "table", "provenance", "theory"}
     | {"populations", "encoders", "pretexts", "adaptations", "training", "checkpoints"},
-    "workers": {"sweep", "lock"},
+    "workers": {"sweep", "jobs", "lock"},
 }
 PARTS = {path.stem if path.suffix == ".py" else path.name for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from interface import table
-from interface.sweep import Sweep, SweepError, Work, load, missing, run_file, run_job
+from interface.jobs import Work, missing, run_file, run_job
+from interface.sweep import Sweep, SweepError, load
 from interface.workers import execute
 
 ROOT = Path(__file__).parents[1]
@@ -146,7 +147,7 @@ def test_killed_by_itself_at_a_write(finished, tmp_path, when):
     arguments = [sys.executable, "-c", script, when, "4", str(TINY), "--out", str(tmp_path), "--jobs", "1"]
     died = subprocess.run(arguments, env=ENV, cwd=ROOT, capture_output=True)
     assert died.returncode == -signal.SIGKILL
-    assert 2 <= len(list((tmp_path / "runs").glob("*.parquet"))) <= 4
+    assert 1 <= len(list((tmp_path / "runs").glob("*.parquet"))) <= 4  # arrays are replaced too
     table.sweep_temporaries(tmp_path)
     complete(tmp_path)
     found = content(tmp_path)

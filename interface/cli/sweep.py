@@ -15,7 +15,8 @@ import tyro
 from interface.cli._guard import check_device
 
 if TYPE_CHECKING:
-    from interface.sweep import Failure, Sweep, Work
+    from interface.jobs import Failure, Work
+    from interface.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def run(options: SweepOptions, sweeps: Path) -> int:
     _check(options)
 
     from interface import table
-    from interface.sweep import BYTES_A_ROW, Work, load, missing, run_file
+    from interface.jobs import Work, missing, run_file
+    from interface.sweep import BYTES_A_ROW, load
 
     sweep = load(path, options.scale)
     folder = options.out or Path("out") / sweep.name
@@ -95,9 +97,9 @@ def _execute(work: Work, sweep: Sweep, jobs: int, max_minutes: float) -> int:
 def _finish(sweep: Sweep, work: Work, failures: list[Failure]) -> int:
     """Compact, judge, draw, and say where everything is, and what is missing."""
     from interface import table
+    from interface.jobs import missing
     from interface.lock import claim
     from interface.report.study import report
-    from interface.sweep import missing
 
     folder = work.folder
     absent = {run.run for run in missing(sweep, sweep.pretrainings, work)}

@@ -238,7 +238,8 @@ def values_of(mean: ClusterMean, names: tuple[str, ...]) -> np.ndarray:
 
 def raw_slope(panel: Panel, scale: Scale) -> np.ndarray:
     """(i,) what turns ranges per D into units of L* per unit of L_pre."""
-    return panel.range(scale) / panel.drop
+    drop = panel.drop
+    return np.divide(panel.range(scale), drop, out=np.full(len(drop), np.nan), where=drop != 0)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ from interface import table
 from interface.checkpoints import Checkpoint
 from interface.convex import fit_softmax
 from interface.core import fingerprint
+from interface.jobs import Work, run_job
 from interface.measurement import Transfer
 from interface.measurement.adaptation import default_draws
 from interface.measurement.batch import Batch
@@ -41,7 +42,7 @@ from interface.measurement.pretraining import has_exact_loss, pretraining_losses
 from interface.populations import Examples, Population
 from interface.pretexts import Pretext
 from interface.seeds import generator
-from interface.sweep import Sweep, Work, load, run_job
+from interface.sweep import Sweep, load
 from interface.training import Pretrained, Pretraining, pretrain
 
 GAP = 1e-6

@@ -27,7 +27,8 @@ from interface.encoders import MLP
 from interface.measurement import Transfer
 from interface.populations import Glyphs
 from interface.pretexts import Autoencoding
-from interface.sweep import Sweep, Work, run_job
+from interface.jobs import Work, run_job
+from interface.sweep import Sweep
 from interface.training import Adam, Pretraining
 runs = tuple(
     Pretraining(Glyphs(index=i % 6), Autoencoding(), MLP(64, 16), 200, Adam(1e-3), (0, steps), i // 6, views=2) for i in range(size)

@@ -13,10 +13,11 @@ from interface.measurement import Transfer
 from interface.populations import Glyphs
 from interface.pretexts import Autoencoding, InfoNCE, MaskedPrediction, Supervised
 from interface.sweep import Sweep
-from interface.training import Adam, Pretraining
+from interface.training import Adam, FixedBudget, Oracle, Patience, Plateau, Pretraining
 
 STEPS = (0, 4, 12, 36, 60, 100, 170, 300, 500, 900, 1500, 2700)
 SHIFTS = ("inversion", "script")
+RULES = (FixedBudget(300), FixedBudget(2700), Plateau(2, 0.0), Patience(2), Oracle())
 
 
 def cells(scale: float = 1.0) -> Sweep:
@@ -27,7 +28,7 @@ def cells(scale: float = 1.0) -> Sweep:
         for pretext in (Autoencoding(hidden=64), MaskedPrediction(hidden=64), InfoNCE(), Supervised())
         for n, views in ((30, 32), (200, 16))
     ]
-    return Sweep("stopping", tuple(runs), transfers)
+    return Sweep("stopping", tuple(runs), transfers, stopping=RULES)
 
 
 def transfers(run: Pretraining) -> tuple[Transfer, ...]:

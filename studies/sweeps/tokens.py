@@ -14,10 +14,11 @@ tokens_masked.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from interface.encoders import Encoder, Recurrent, Transformer
 from interface.measurement import Transfer
-from interface.populations import HiddenMarkov, Population, StandardLibrary
+from interface.populations import HiddenMarkov, StandardLibrary
 from interface.pretexts import MaskedTokens, NextToken, Pretext
 from interface.sweep import Sweep
 from interface.training import Adam, Pretraining
@@ -27,7 +28,7 @@ LIBRARY_STEPS = (0, 1000)
 SIZES = (300, 30_000)
 SHIFTS = ("transition", "emission", "vocabulary")
 LIBRARY_SHIFTS = ("domain", "library")
-READINGS = ((1, "last"), (2, "last"), (None, "last"), (None, "mean"))
+LABELS: tuple[Literal["state", "concept"], ...] = ("state", "concept")  # replicate 0 and 1 of a language
 
 
 def language_models(vocabulary: int, width: int) -> tuple[tuple[Pretext, Encoder], ...]:
@@ -57,16 +58,23 @@ def cells(scale: float = 1.0) -> Sweep:
 
 
 def transfers(run: Pretraining) -> tuple[Transfer, ...]:
-    """Every target at every reading; the head's probabilities where it was trained on what is read."""
-    readings = READINGS + (((None, "probabilities"),) if isinstance(run.pretext, NextToken) else ())
-    return tuple(Transfer(target, depth=depth, readout=readout) for target in targets(run.source) for depth, readout in readings)
-
-
-def targets(source: Population) -> tuple[Population, ...]:
-    """In-domain, and shifted all the way."""
-    if isinstance(source, HiddenMarkov):
-        contexts = [replace(source, length=source.length - 1, label=label) for label in ("state", "concept")]
-        return tuple(target for own in contexts for target in (own, *(own.shift(name, 1.0) for name in SHIFTS)))
-    assert isinstance(source, StandardLibrary)
-    others = replace(source, part="evaluation")
-    return (others, *(others.shift(name, 1.0) for name in LIBRARY_SHIFTS))
+    """In-domain and shifted all the way, at every reading; the head's probabilities where it was trained on what is read."""
+    source, other = run.source, "mean" if run.encoder.causal else "last"  # than the encoder's own way
+    if isinstance(source, StandardLibrary):
+        files = replace(source, part="evaluation")
+        moved = (files, *(files.shift(name, 1.0) for name in LIBRARY_SHIFTS))
+        return tuple(
+            Transfer(target, depth=depth, readout=readout)
+            for target in moved
+            for depth, readout in ((1, None), (2, None), (None, None), (None, other))
+        )
+    assert isinstance(source, HiddenMarkov)
+    readings = [(1, None), (2, None), (None, None), (None, other)]
+    readings += [(None, "probabilities")] if isinstance(run.pretext, NextToken) else []
+    contexts = [replace(source, length=source.length - 1, label=label) for label in LABELS]
+    return tuple(
+        Transfer(target, replicate=number, depth=depth, readout=readout)
+        for number, own in enumerate(contexts)
+        for target in (own, *(own.shift(name, 1.0) for name in SHIFTS))
+        for depth, readout in readings
+    )
