@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 import pandas as pd
 from matplotlib.figure import Figure
 
 from interface.report import over_instances
-from interface.sweep import load
 
 SWEEP = "tokens"
 VARIANTS = {
@@ -17,9 +13,9 @@ VARIANTS = {
     "tokens_transformer": {"pretext": "NextToken", "encoder": "Transformer"},
     "tokens_masked": {"pretext": "MaskedTokens", "encoder": "Transformer"},
 }
-FILE = Path(__file__).parents[1] / "studies" / "sweeps" / "tokens.py"
+LABELS = {0: "state", 1: "concept"}  # by replicate
 READINGS = ("layer 1", "layer 2", "output", "output, mean", "probabilities")
-PRETRAINING = "pretraining"
+PANELS = ("pretraining", "state", "concept", "concept, transition", "concept, vocabulary")
 
 
 def draw(table: pd.DataFrame, *, pretext: str = "NextToken", encoder: str = "Recurrent") -> Figure:
@@ -29,26 +25,16 @@ def draw(table: pd.DataFrame, *, pretext: str = "NextToken", encoder: str = "Rec
     """
     here = table[(table["pretext"] == pretext) & table["encoder"].str.startswith(encoder) & (table["step"] > 0)]
     here = here[here["n_unlabelled"] == here["n_unlabelled"].max()]
-    here = here.assign(label=here["target"].map(_labels())).dropna(subset="label")
+    here = here.assign(label=here["replicate"].map(LABELS)).dropna(subset="label")
     if here.empty:
-        raise ValueError(f"tokens: the table has no row of {pretext} with {encoder} and a target of the sweep")
+        raise ValueError(f"tokens: the table has no row of {pretext} with {encoder} and a numbered label")
     adapted = here.assign(panel=_panel(here), reading=_reading(here), above=here["l_adapt"] - here["l_adapt_bayes"])
-    pretrained = here.assign(panel=PRETRAINING, reading=READINGS[-1] if pretext == "NextToken" else READINGS[2])
-    both = pd.concat([pretrained.assign(above=here["l_pre_excess"]), adapted])
-    panels = (PRETRAINING, "state", "concept", "concept, transition", "concept, vocabulary")
-    shown = pd.concat([both[both["panel"] == panel] for panel in panels])
+    head = "probabilities" if pretext == "NextToken" else "output"
+    both = pd.concat([here.assign(panel=PANELS[0], reading=head, above=here["l_pre_excess"]), adapted])
     return over_instances(
-        shown, x="step", by="reading", y="above", facet="panel", levels=READINGS, log=True, xlabel="step",
-        ylabel="nats above the least possible",
+        both[both["panel"].isin(PANELS)], x="step", by="reading", y="above", facet="panel", levels=READINGS,
+        names={panel: panel for panel in PANELS}, log=True, xlabel="step", ylabel="nats above the least possible",
     )  # fmt: skip
-
-
-@cache
-def _labels() -> dict[str, str]:
-    """target -> its label, of the languages of the sweep, twice as many as it has by default."""
-    sweep = load(FILE, 2.0)
-    cells = (transfer for run in sweep.pretrainings for transfer in sweep.transfers(run))
-    return {cell.key()[0]: cell.target.label for cell in cells if hasattr(cell.target, "label")}
 
 
 def _panel(table: pd.DataFrame) -> pd.Series:
@@ -56,6 +42,8 @@ def _panel(table: pd.DataFrame) -> pd.Series:
 
 
 def _reading(table: pd.DataFrame) -> pd.Series:
-    """Layer and position that are read, as a reader calls them."""
-    output = table["readout"].map({"last": "output", "mean": "output, mean", "probabilities": "probabilities"})
+    """Layer and position that are read, as a reader calls them; at its output a model that sees all tokens has the mean."""
+    own = table["pretext"].map({"NextToken": "last", "MaskedTokens": "mean"})
+    names = {"last": "output", "mean": "output, mean", "probabilities": "probabilities"}
+    output = table["readout"].fillna(own).map(names)
     return output.where(table["depth"].isna(), "layer " + table["depth"].map("{:g}".format))

@@ -1,12 +1,9 @@
 """Small wide tables shaped like those of the sweeps that ask one question each: one axis moved, everything else planted."""
 
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from interface.sweep import load
 
 ADAPTATIONS = ("LinearProbe", "FineTuning", "ProbeThenFineTuning", "FromScratch")
 
@@ -29,24 +26,23 @@ def frame(fixed=None, instances=4, seed=0, **axes):
 
 
 def tokens():
-    """Language models read in every way on the targets of one language: the state is learnt, the concept is not."""
-    sweep = load(Path(__file__).parents[1] / "studies" / "sweeps" / "tokens.py", 0.1)
-    run = sweep.pretrainings[0]
-    cells = {transfer.key()[0]: transfer.target for transfer in sweep.transfers(run)}
+    """Language models read in every way on two labels of one language, in-domain and shifted."""
     models = (("NextToken", "Recurrent"), ("NextToken", "Transformer"), ("MaskedTokens", "Transformer"))
-    readings = ((1.0, "last"), (2.0, "last"), (np.nan, "last"), (np.nan, "mean"), (np.nan, "probabilities"))
+    readings = ((1.0, None), (2.0, None), (np.nan, None))
+    others = {"NextToken": ((np.nan, "mean"), (np.nan, "probabilities")), "MaskedTokens": ((np.nan, "last"),)}
     parts = [
         frame(
             {"source": "HiddenMarkov", "pretext": pretext, "encoder": f"{encoder}(width=16)", "n_unlabelled": 30_000}
-            | {"target": target, "shift": population.applied.name, "depth": depth, "readout": readout},
+            | {"depth": depth, "readout": readout},
             step=(0, 10, 100, 1000),
-        ).assign(l_adapt_bayes=0.5)
+            replicate=(0, 1),
+            shift=("none", "transition", "emission", "vocabulary"),
+        )
         for pretext, encoder in models
-        for target, population in cells.items()
-        for depth, readout in readings[: 5 if pretext == "NextToken" else 4]
+        for depth, readout in (*readings, *others[pretext])
     ]
     found = pd.concat(parts, ignore_index=True)
-    return found.assign(l_pre_excess=1 / (1 + found["step"]))
+    return found.assign(l_adapt_bayes=0.5, l_pre_excess=1 / (1 + found["step"]))
 
 
 def tables():

@@ -40,6 +40,11 @@ class Probe(ABC):
         """What tables call it: the class, with what is not at its default."""
         return short_name(self)
 
+    @property
+    def fewest_labels(self) -> int:
+        """Smallest N that `learn` can be given."""
+        return 2
+
     @abstractmethod
     def n_parameters(self, d: int, n_classes: int | None) -> int:
         """Free parameters p on d features: the bias of each side of a bracket is about p / (2 n) nats."""

@@ -50,7 +50,7 @@ class LinearBall(Probe):
     Its losses are at most `bound`, so that a solved bracket is certified: the lower limit holds at every sample size. The price
     is a wider interval and another quantity: the least loss of this family, which is above that of all linear probes. It is
     invariant to permutations and signs of the features, and to rotations; not to their scale, so they should be
-    standardised beforehand by constants that do not depend on the labelled draws (`standardised`).
+    standardised beforehand by constants that do not depend on the labelled draws (`standardised`), as `measure` does.
 
     Args:
         radius: of the ball; clip: the largest norm of (z, 1), above 1.

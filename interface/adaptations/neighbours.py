@@ -83,6 +83,10 @@ class NearestNeighbours(Probe):
         if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
             raise ValueError(f"NearestNeighbours: k is {self.k!r}; allowed: an integer >= 1")
 
+    @property
+    def fewest_labels(self) -> int:
+        return max(self.k, super().fewest_labels)
+
     def n_parameters(self, d: int, n_classes: int | None) -> int:
         """As the linear probe has, so that it is given as many draws; it has none of its own."""
         return (d + 1) * (1 if n_classes is None else n_classes - 1)

@@ -152,7 +152,9 @@ def _tested(hypothesis: Hypothesis, found: Panels, rows: pd.DataFrame | None, po
 
 def _read(hypothesis: Hypothesis, found: Panels) -> Panels:
     """What of the panels a claim is about."""
-    return found if hypothesis.every_depth else at_the_output(found)
+    if not hypothesis.every_depth:
+        return at_the_output(found)
+    return {cell: panel for cell, panel in found.items() if cell.readout is None} or found
 
 
 def _replications(hypothesis: Hypothesis, found: Panels, rows: pd.DataFrame | None, population: str) -> list[ClaimResult]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from interface.adaptations import LinearProbe, Probe
+from torch import Tensor
+
+from interface.adaptations import LinearBall, LinearProbe, Probe, standardised
 from interface.core import Bracket, Estimate
 from interface.measurement.batch import Batch
 from interface.measurement.draws import draws
 from interface.measurement.finite_target import finite_losses, has_finite_target
 from interface.measurement.transfer import Transfer
-from interface.populations import Examples, Pool, Population
+from interface.populations import Examples, Pool
 from interface.theory.embedding import Embedding
 from interface.theory.losses import probe_loss
 from interface.theory.moments import Moments
@@ -19,6 +22,7 @@ from interface.training import Pretraining
 
 DRAWS_A_PARAMETER = 25  # bias of the bracket is about p / n
 ROUND_UP_TO = 250
+SCALE_DRAWS = 2000  # whose mean and scale a probe of bounded norm is given
 
 
 def has_exact_adaptation(spec: Pretraining | None, transfer: Transfer) -> bool:
@@ -59,7 +63,8 @@ def adaptation_losses(
         assert isinstance(probe, Probe)
         size = _probe_draws(batch, transfer, probe)
         fit, test = draws(target, "fit", seed, n_fit or size), draws(target, "test", seed, n_test or size)
-        z_fit, z_test = (batch.features(inputs(part, target), transfer.depth, transfer.readout) for part in (fit, test))
+        scaled = scaling(batch, transfer, probe, seed)
+        z_fit, z_test = (scaled(batch.features(part.x[:, 0], transfer.depth, transfer.readout)) for part in (fit, test))
         return list(probe.brackets((z_fit, fit.y), (z_test, test.y), n_classes=target.n_classes))
 
     found: dict[tuple[Any, ...], list[Estimate | Bracket]] = {}
@@ -91,9 +96,18 @@ def held_out_draws(batch: Batch, transfer: Transfer, *, seed: int, n_test: int |
     return draws(transfer.target, "test", seed, n_test or _probe_draws(batch, transfer, LinearProbe()))
 
 
-def inputs(examples: Examples, target: Population) -> Any:
-    """One view of each example; a finite pool has no views and may hold arrays of any shape."""
-    return examples.x if isinstance(target, Pool) and target.finite else examples.x[:, 0]
+def scaling(batch: Batch, transfer: Transfer, probe: Probe, seed: int) -> Callable[[Tensor], Tensor]:
+    """What features (r, n, k) pass through before a probe: nothing but for a ball, whose bound presumes their scale.
+
+    There each checkpoint's features lose the mean and are divided by the deviation that they have on the "pre" draws of its source:
+    fixed before any labelled draw, so that limits stay certified, and alike for all targets. Checkpoints that were not trained here
+    have no source; theirs are the target's "pre" draws, which for a finite pool is the third that is neither fitted nor tested.
+    """
+    if not isinstance(probe, LinearBall):
+        return lambda features: features
+    source = transfer.target if batch.spec is None else batch.spec.source
+    drawn = draws(source, "pre", seed, SCALE_DRAWS)
+    return partial(standardised, source=batch.features(drawn.x[:, 0], transfer.depth, transfer.readout))
 
 
 def _probe_draws(batch: Batch, transfer: Transfer, probe: Probe) -> int:
@@ -104,6 +118,6 @@ def _probe_draws(batch: Batch, transfer: Transfer, probe: Probe) -> int:
     if batch.spec is not None and transfer.depth is None and transfer.readout is None:
         features = batch.spec.encoder.features
     else:
-        few = inputs(draws(target, "fit", 0, 2), target)
+        few = draws(target, "fit", 0, 2).x[:, 0]
         features = batch.features(few, transfer.depth, transfer.readout).shape[-1]
     return default_draws(probe.n_parameters(features, target.n_classes))

@@ -80,7 +80,7 @@ def adaptation_curve(
 
     Args:
         features: (n, d) representations of independent examples; labels: (n,) integers, or real numbers for squared loss.
-        n_labels: increasing numbers of labels, from 2 up to the rows to learn from.
+        n_labels: increasing numbers of labels, from 2 (or what the adaptation needs) up to the rows to learn from.
         replicates: M >= 2 draws of labels.
         test: (features, labels) of further independent examples; None sets a random half aside for it.
         adaptation: family of heads; what it does with few labels its `learn` says.
@@ -116,7 +116,7 @@ def adaptation_curve(
     else:
         fit = (x, y)
     samples = checked(fit, test, None, n_classes)
-    numbers = _numbers(n_labels, samples.x_fit.shape[1])
+    numbers = _numbers(n_labels, samples.x_fit.shape[1], adaptation.fewest_labels)
 
     def losses(rows: Tensor) -> Tensor:
         x_fit, y_fit = samples.x_fit[:, rows.to(samples.x_fit.device)], samples.y_fit[:, rows.to(samples.y_fit.device)]
@@ -132,10 +132,10 @@ def adaptation_curve(
     return AdaptationCurve(numbers, np.stack(each), noise.numpy(), total.shape[1], samples.n_classes, adaptation.name)
 
 
-def _numbers(n_labels: Sequence[int], rows: int) -> tuple[int, ...]:
+def _numbers(n_labels: Sequence[int], rows: int, fewest: int) -> tuple[int, ...]:
     numbers = tuple(int(number) for number in n_labels)
-    if not numbers or list(numbers) != sorted(set(numbers)) or numbers[0] < 2 or numbers != tuple(n_labels):
-        raise ValueError(f"n_labels is {tuple(n_labels)!r}; allowed: increasing integers from 2 up")
+    if not numbers or list(numbers) != sorted(set(numbers)) or numbers[0] < fewest or numbers != tuple(n_labels):
+        raise ValueError(f"n_labels is {tuple(n_labels)!r}; allowed: increasing integers from {fewest} up")
     if numbers[-1] > rows:
         raise ValueError(
             f"n_labels goes up to {numbers[-1]}, but {rows} rows are there to learn from; ask for fewer, or give `test`"

@@ -14,9 +14,9 @@ Role = Literal["pre", "fit", "test"]
 def draws(population: Population, role: Role, seed: int, n: int, *, views: int = 1) -> Examples:
     """n examples of one role from the stream (role, population, seed): never keyed by run or step.
 
-    A finite `Pool` is cut into disjoint thirds instead, one a role, and all of the third is returned.
+    A finite `Pool` is cut into disjoint thirds instead, one a role, and all of the third is returned, in one view.
     """
     if isinstance(population, Pool) and population.finite:
-        pre, fit, test = population.thirds(seed)
-        return {"pre": pre, "fit": fit, "test": test}[role]
+        third = dict(zip(("pre", "fit", "test"), population.thirds(seed), strict=True))[role]
+        return Examples(third.x.unsqueeze(1), third.y)
     return population.views(n, views, generator(role, fingerprint(population), seed))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from interface.core import fingerprint
-from interface.measurement.adaptation import held_out_draws, inputs
+from interface.measurement.adaptation import held_out_draws
 from interface.measurement.batch import Batch
 from interface.measurement.decomposition import Loss
 from interface.measurement.transfer import Transfer
@@ -65,7 +65,7 @@ class HeldOut:
             support = transfer.target.support()
             if support is None:
                 drawn = held_out_draws(self.batch, transfer, seed=self.seed, n_test=self.n_test)
-                self._samples[key] = inputs(drawn, transfer.target), drawn.y
+                self._samples[key] = drawn.x[:, 0], drawn.y
             else:
                 self._samples[key] = support.x, support
         return self._samples[key]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from interface.adaptations import LinearProbe, Probe, SquaredPredictor, Tuned, Tuning
 from interface.core import Bracket, Estimate, fingerprint
-from interface.measurement.adaptation import exact_embedding, has_exact_risk, inputs
+from interface.measurement.adaptation import exact_embedding, has_exact_risk, scaling
 from interface.measurement.batch import Batch
 from interface.measurement.decomposition import LabelledRisk, Loss, decompose
 from interface.measurement.draws import draws
@@ -70,20 +70,21 @@ def _labels(transfer: Transfer, seed: int) -> Examples:
                 f"measure: n_labels is {n}, but the fit third of {population.instance!r} holds {len(third.x)} examples"
             )
         rows = torch.randperm(len(third.x), generator=stream)[:n]
-        return Examples(third.x[rows], third.y[rows])
+        return Examples(third.x[rows, 0], third.y[rows])
     drawn = population.views(n, 1, stream)
-    return Examples(inputs(drawn, population), drawn.y)
+    return Examples(drawn.x[:, 0], drawn.y)
 
 
 def _probe_losses(batch: Batch, transfer: Transfer, probe: Probe, labelled: Examples, test: HeldOut, seed: int) -> list[Loss]:
     """Losses of the heads that a probe learns on N labels, by checkpoint."""
     target = transfer.target
     stream = generator("learning", fingerprint(target), seed, transfer.replicate)
-    z = batch.features(labelled.x, transfer.depth, transfer.readout)
+    scaled = scaling(batch, transfer, probe, seed)
+    z = scaled(batch.features(labelled.x, transfer.depth, transfer.readout))
     head = probe.learn(z, labelled.y, n_classes=target.n_classes, generator=stream)
     if has_exact_risk(batch.spec, transfer) and isinstance(head, SquaredPredictor):
         return _exact(batch, batch.arrays("encoder"), target, head.solution.weight, head.solution.intercept)
-    return test.losses(transfer, partial(head.loss, test.features(transfer)))
+    return test.losses(transfer, partial(head.loss, scaled(test.features(transfer))))
 
 
 def _tuned_losses(batch: Batch, transfers: Sequence[Transfer], test: HeldOut, seed: int) -> list[list[Loss] | None]:

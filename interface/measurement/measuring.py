@@ -20,7 +20,15 @@ from interface.measurement.decomposition import LabelledRisk
 from interface.measurement.divergence import diverged, marked, with_stand_ins
 from interface.measurement.exact_band import exact_bands, has_band
 from interface.measurement.labelled import labelled_risks
-from interface.measurement.pretraining import PretrainingLoss, has_exact_loss, has_excess, pretraining_losses, ratio_loss
+from interface.measurement.pretraining import (
+    PretrainingLoss,
+    check_draws,
+    has_calibrated,
+    has_exact_loss,
+    has_excess,
+    pretraining_losses,
+    ratio_loss,
+)
 from interface.measurement.transfer import Transfer
 from interface.populations import Pool, Population
 from interface.pretexts import Pretext
@@ -60,7 +68,7 @@ def measure(
         pre_loss: for checkpoints that were not trained here: module -> (nats (n,), counts (n,)), one entry an
             independent unit; the loss is their ratio. None: no pretraining loss is recorded for them.
         pre_unit: unit of `pre_loss`, such as "nats/token".
-        n_pre: examples in each half of a sampled pretraining loss; by default the pretext's own number.
+        n_pre: examples in each half of a sampled pretraining loss, whole units of the pretext; by default its own number.
         n_fit, n_test: draws on the two sides of a bracket; by default 25 a free parameter of the probe.
         device: where modules are evaluated.
         batch_size: examples embedded at once by modules that were not trained here.
@@ -73,7 +81,8 @@ def measure(
             Those of a checkpoint that diverged hold nan, with the status "diverged".
 
     Raises:
-        ValueError: if there is nothing to measure, two transfers are equal, a target has no labels, or features are not finite.
+        ValueError: if there is nothing to measure, two transfers are equal, a target has no labels, n_pre is not whole units of a
+            pretext, or features are not finite.
     """
     if not checkpoints:
         raise ValueError("measure: checkpoints is empty; give at least one")
@@ -85,6 +94,9 @@ def measure(
     for transfer in transfers:
         if isinstance(transfer.target, Pool) and not transfer.target.labelled:
             raise ValueError(f"measure: the target {transfer.target.instance!r} has no labels; give its Pool a y to adapt to")
+    for checkpoint in checkpoints:
+        if checkpoint.spec is not None:
+            check_draws(checkpoint.spec, n_pre)
     for batch in batches(checkpoints, device=device, batch_size=batch_size):
         lost = diverged(batch)
         without = {(c.run, c.step) for c, bad in zip(batch.checkpoints, lost, strict=True) if bad}
@@ -95,8 +107,8 @@ def measure(
 
 def n_rows(spec: Pretraining, transfers: Sequence[Transfer]) -> int:
     """Number of rows that `measure` will give for all checkpoints of this run."""
-    exact = has_exact_loss(spec)
-    of_pretraining = 3 if exact else 4 + has_excess(spec)  # raw, profiled, excess; or raw, profiled, its low and high, and excess
+    # raw, profiled, excess; or raw, profiled, its low and high, and what else is known
+    of_pretraining = 3 if has_exact_loss(spec) else 4 + has_excess(spec) + has_calibrated(spec)
     cells = sum(_cell_rows(spec, transfer) for transfer in transfers)
     ranges = 2 * sum(has_band(spec, transfer) for transfer in transfers)
     floors = sum(transfer.target.bayes_risk() is not None for transfer in transfers)
@@ -248,8 +260,9 @@ def _pretraining_rows(columns: dict[str, Any], pretext: Pretext, loss: Pretraini
         yield _row(columns, "l_pre_profiled_high", loss.profiled.high)
     else:
         yield _row(columns, "l_pre_profiled", loss.profiled)
-    if loss.excess is not None:
-        yield _row(columns, "l_pre_excess", loss.excess)
+    for quantity, value in (("l_pre_excess", loss.excess), ("l_pre_calibrated", loss.calibrated)):
+        if value is not None:
+            yield _row(columns, quantity, value)
 
 
 def _adaptation_rows(columns: dict[str, Any], found: Estimate | Bracket | LabelledRisk) -> Iterator[Row]:

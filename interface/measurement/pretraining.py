@@ -11,16 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from interface.core import Bracket, Estimate
-from interface.encoders import LinearEncoder
+from interface.encoders import Encoder, LinearEncoder
 from interface.measurement.batch import Batch
+from interface.measurement.calibrated import temperature_calibrated
 from interface.measurement.draws import draws
 from interface.measurement.population_loss import pretraining_loss
-from interface.populations import Examples, HiddenMarkov, Population, Support
+from interface.populations import Examples, HiddenMarkov, Pool, Population, Support
 from interface.pretexts import NextToken, Pretext
 from interface.seeds import generator
 from interface.training import Pretraining
 
 CHUNK = 64  # checkpoints evaluated at once on sampled data, so that memory stays bounded
+SMALLEST_POOL = 10  # examples of a finite source: the largest of its thirds is then 4
 AT_ONCE = 1024  # points of a finite support evaluated at once, for the same reason
 
 
@@ -30,13 +32,15 @@ class PretrainingLoss(NamedTuple):
     `excess` is the loss minus its floor, None where no floor is known: profiled where that is a closed form, else raw, which is
     never below the profiled one where the head is in the profile class. Where the optimal model is known it is the difference to
     that model's losses on common draws. `units` (n,) are the raw losses of the independent units
-    that all checkpoints of a batch share, None where the raw loss is exact.
+    that all checkpoints of a batch share, None where the raw loss is exact. `calibrated` is the raw loss at its best temperature on
+    those units, None where the pretext has no `logits`.
     """
 
     raw: Estimate | None
     profiled: Estimate | Bracket
     excess: Estimate | None
     units: np.ndarray | None = None
+    calibrated: Estimate | None = None
 
 
 def has_exact_loss(spec: Pretraining) -> bool:
@@ -46,13 +50,40 @@ def has_exact_loss(spec: Pretraining) -> bool:
 
 def has_excess(spec: Pretraining) -> bool:
     """Whether the floor of a loss that is no closed form is known, so that its excess is recorded."""
-    return not has_exact_loss(spec) and least_loss(spec.pretext, spec.source) is not None
+    return not has_exact_loss(spec) and least_loss(spec.pretext, spec.source, spec.encoder) is not None
+
+
+def has_calibrated(spec: Pretraining) -> bool:
+    """Whether the loss at its best temperature is recorded: a sampled cross-entropy, whose scores the pretext gives."""
+    return not has_exact_loss(spec) and type(spec.pretext).logits is not Pretext.logits
 
 
 @lru_cache(maxsize=256)
-def least_loss(pretext: Pretext, source: Population) -> Estimate | None:
-    """Lowest loss that any model reaches at this task on this source; None where unknown."""
+def least_loss(pretext: Pretext, source: Population, encoder: Encoder) -> Estimate | None:
+    """Lowest loss that any model with this many features reaches at this task on this source; None where unknown."""
+    moments = source.moments()
+    if moments is not None and not pretext.profile_class_differs:  # the floor of a profile is one of trained heads, too
+        floor = pretext.floor(moments, encoder.features, linear=isinstance(encoder, LinearEncoder))
+        if floor is not None:
+            return Estimate(floor, stderr=0.0, how="exact")
     return pretext.least_loss(source)
+
+
+def check_draws(spec: Pretraining, n: int | None) -> None:
+    """Refuses a number of examples that leaves a unit of the evaluation incomplete, or halves of less than two units.
+
+    Raises:
+        ValueError: naming what is allowed.
+    """
+    size = spec.pretext.unit_size
+    if n is not None and (n < 2 * size or n % size) and not has_exact_loss(spec):
+        allowed = "an integer >= 2" if size == 1 else f"a multiple of {size} from {2 * size} up, whole batches"
+        raise ValueError(f"measure: n_pre is {n!r}; allowed for {spec.pretext.name}: {allowed}")
+    if isinstance(spec.source, Pool) and spec.source.finite and spec.source.size < SMALLEST_POOL:
+        raise ValueError(
+            f"measure: the source {spec.source.instance!r} holds {spec.source.size} examples; allowed: at least {SMALLEST_POOL}, "
+            "since each half of its pretraining third needs two"
+        )
 
 
 @lru_cache(maxsize=32)
@@ -86,7 +117,7 @@ def _exact(batch: Batch) -> list[PretrainingLoss]:
     assert embedding is not None
     losses = spec.pretext.exact(embedding, moments, batch.arrays("head"))
     assert losses is not None
-    floor = spec.pretext.floor(moments, spec.encoder.features, linear=isinstance(spec.encoder, LinearEncoder))
+    floor = least_loss(spec.pretext, spec.source, spec.encoder)
     found = []
     for index in range(len(batch.checkpoints)):
         raw = None if losses.raw is None else Estimate(losses.raw[index], stderr=0.0, how="exact")
@@ -102,12 +133,15 @@ def _sampled(batch: Batch, seed: int, n: int | None) -> list[PretrainingLoss]:
     pretext, source = spec.pretext, spec.source
     half = n or pretext.n_evaluation
     both = draws(source, "pre", seed, 2 * half, views=pretext.n_views)
+    half = min(half, len(both.x) // 2)  # all that a finite pool holds
+    x = both.x.flatten(2).to(batch.device)
+    x = x.float() if spec.encoder.vocabulary is None else x
     noise = generator("pre noise", pretext.name, source.instance, seed)
     fit, test = (
-        pretext.draw(Examples(both.x[part].to(batch.device), both.y[part].to(batch.device)), noise)
-        for part in (slice(half), slice(half, 2 * half))
+        pretext.draw(Examples(x[part], both.y[part].to(batch.device)), noise) for part in (slice(half), slice(half, 2 * half))
     )
-    floor, support, best = least_loss(pretext, source), _sum_over(pretext, source), _best_losses(pretext, source, test)
+    floor, support = least_loss(pretext, source, spec.encoder), _sum_over(pretext, source)
+    best = _best_losses(pretext, source, test)
     found: list[PretrainingLoss] = []
     for start in range(0, len(batch.checkpoints), CHUNK):
         part = Batch(batch.checkpoints[start : start + CHUNK], batch.modules[start : start + CHUNK], batch.device, batch.batch_size)
@@ -123,12 +157,21 @@ def _sampled(batch: Batch, seed: int, n: int | None) -> list[PretrainingLoss]:
                 raws, units = [mean_loss(losses) for losses in sampled], list(sampled.numpy())
             else:
                 raws = _sums(pretext, embed, head, support, batch.device)
-        for raw, profiled, losses in zip(raws, profiles, units, strict=True):
+            calibrated = _calibrated(pretext.logits(embed, head, for_test), len(part.checkpoints))
+        for raw, profiled, losses, scaled in zip(raws, profiles, units, calibrated, strict=True):
             excess = None if floor is None else _above(raw, floor)
             if best is not None and losses is not None:
                 excess = mean_loss(torch.from_numpy(losses - best))
-            found.append(PretrainingLoss(raw, profiled, excess, losses))
+            found.append(PretrainingLoss(raw, profiled, excess, losses, scaled))
     return found
+
+
+def _calibrated(scored: tuple[Tensor, Tensor] | None, runs: int) -> list[Estimate | None]:
+    """The loss of each run at its best temperature, from what `Pretext.logits` gives."""
+    if scored is None:
+        return [None] * runs
+    logits, labels = scored
+    return [temperature_calibrated(*of_run) for of_run in zip(logits, labels.expand(logits.shape[:-1]), strict=True)]
 
 
 def _sums(pretext: Pretext, embed: Any, head: Any, support: Support, device: str) -> list[Estimate]:

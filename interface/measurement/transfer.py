@@ -25,8 +25,9 @@ class Transfer:
             alone cannot be measured together.
 
     Raises:
-        ValueError: if `n_labels` or `depth` is less than 1; if a tuning is asked for without `n_labels`, or at another depth or
-            readout than the encoder's own; if `adapted_on` comes without `n_labels` or has other labels than the target.
+        ValueError: if `n_labels` or `depth` is less than 1, or `n_labels` less than the probe can learn from; if a tuning is asked
+            for without `n_labels`, or at another depth or readout than the encoder's own; if `adapted_on` comes without `n_labels`
+            or has other labels than the target.
     """
 
     target: Population
@@ -42,6 +43,11 @@ class Transfer:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"Transfer: {name} is {value!r}; allowed: None or an integer >= 1")
+        if isinstance(self.adaptation, Probe) and self.n_labels is not None and self.n_labels < self.adaptation.fewest_labels:
+            fewest = self.adaptation.fewest_labels
+            raise ValueError(
+                f"Transfer: n_labels is {self.n_labels}; allowed for {self.adaptation.name}: None or an integer >= {fewest}"
+            )
         if isinstance(self.adaptation, Tuning):
             if self.n_labels is None:
                 raise ValueError(

@@ -48,7 +48,8 @@ class Pretext(ABC):
 
     n_views: ClassVar[int] = 1  # views of one example that the task compares
     unit: ClassVar[str] = "squared"
-    n_evaluation: ClassVar[int] = 4000  # independent examples in each half of a sampled evaluation
+    n_evaluation: ClassVar[int] = 4000  # examples in each half of a sampled evaluation
+    unit_size: ClassVar[int] = 1  # examples of one independent unit of `evaluate`
 
     @property
     def name(self) -> str:
@@ -119,6 +120,13 @@ class Pretext(ABC):
     def evaluate(self, embed: Embed, head: Embed | None, views: Any) -> Tensor:
         """Loss of each independent unit, (..., units), under the task's one canonical evaluation."""
         return self.canonical.loss(embed, head, views)
+
+    def logits(self, embed: Embed, head: Embed | None, views: Any) -> tuple[Tensor, Tensor] | None:
+        """Scores (r, n, ..., C) and labels (n, ...) or (r, n, ...) of n units, whose mean cross-entropy `evaluate` gives.
+
+        None where the loss is no cross-entropy of classes. Overriding it has the loss at its best temperature recorded, too.
+        """
+        return None
 
     def input_moments(self, moments: Moments) -> Moments:
         """Moments of what the encoder reads in pretraining, under which the embedding that `exact` takes is computed."""

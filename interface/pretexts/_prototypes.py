@@ -47,6 +47,7 @@ class Prototypes(Pretext):
     n_views: ClassVar[int] = 2
     unit: ClassVar[str] = "nats"
     n_evaluation: ClassVar[int] = BATCH * N_BATCHES
+    unit_size: ClassVar[int] = BATCH
 
     @abstractmethod
     def assigned(self, scores: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ class InfoNCE(Pretext):
     n_views: ClassVar[int] = 2
     unit: ClassVar[str] = "nats"
     n_evaluation: ClassVar[int] = BATCH * N_BATCHES
+    unit_size: ClassVar[int] = BATCH
 
     @property
     def canonical(self) -> Self:
@@ -69,9 +70,13 @@ class InfoNCE(Pretext):
 
     def evaluate(self, embed: Embed, head: Embed | None, views: Pairs) -> Tensor:
         """Mean loss of each batch of 128, (..., batches)."""
-        assert head is not None
-        a, b = (nn.functional.normalize(head(embed(x)), dim=-1).unflatten(-2, (-1, BATCH)) for x in whole_batches(views))
-        return _cosine_loss(a, b, TEMPERATURE).mean(-1)
+        return _cosine_loss(*_unit_batches(embed, head, views), TEMPERATURE).mean(-1)
+
+    def logits(self, embed: Embed, head: Embed | None, views: Pairs) -> tuple[Tensor, Tensor]:
+        """Both directions (r, batches, 2, 128, 128) of each batch; the match of each example has its own index."""
+        a, b = _unit_batches(embed, head, views)
+        similarity = a @ b.mT / TEMPERATURE
+        return torch.stack([similarity, similarity.mT], dim=-3), torch.arange(BATCH, device=a.device)
 
     def profile(self, embed: Embed, fit: Pairs, test: Pairs) -> list[Bracket]:
         """Infimum over W of the loss with similarities z'W z+: convex, fitted by L-BFGS on the fit batches."""
@@ -93,6 +98,13 @@ class InfoNCE(Pretext):
         )
         status = ["ok" if done else "not_converged" for done in fitted.converged.tolist()]
         return held_out_bracket(low, high, np.zeros(runs), status)
+
+
+def _unit_batches(embed: Embed, head: Embed | None, views: Pairs) -> tuple[Tensor, Tensor]:
+    """Unit vectors (..., batches, 128, projection) of both views."""
+    assert head is not None
+    a, b = (nn.functional.normalize(head(embed(x)), dim=-1).unflatten(-2, (-1, BATCH)) for x in whole_batches(views))
+    return a, b
 
 
 def _cosine_loss(a: Tensor, b: Tensor, temperature: float) -> Tensor:

@@ -75,8 +75,12 @@ class MaskedTokens(Pretext):
         return Linear(features, self.vocabulary)
 
     def loss(self, embed: Embed, head: Embed | None, views: MaskedSequence) -> Tensor:
+        return log_loss(*self.logits(embed, head, views)).mean(-1)
+
+    def logits(self, embed: Embed, head: Embed | None, views: MaskedSequence) -> tuple[Tensor, Tensor]:
+        """Scores (r, n, m, V) of the hidden tokens."""
         assert head is not None
-        return log_loss(head(_at_the_hidden(embed, views)), views.target).mean(-1)
+        return head(_at_the_hidden(embed, views)), views.target
 
     def profile(self, embed: Embed, fit: MaskedSequence, test: MaskedSequence) -> list[Bracket]:
         z = _at_the_hidden(embed, fit), _at_the_hidden(embed, test)

@@ -26,7 +26,8 @@ class NextToken(Pretext):
     """Cross-entropy of tokens 2..t of a sequence given those before them, in nats per token, averaged within each sequence.
 
     The encoder is read at all positions and must not look ahead; the head is affine at each, and so is the profile class.
-    The first token is not predicted. The independent unit is the sequence.
+    The first token is not predicted. The independent unit is the sequence. No loss trains the output at the last position, which
+    a causal encoder is read at by default: adapt to sequences one token shorter where positions have parameters of their own.
 
     Source: Bengio, Ducharme, Vincent, Jauvin, "A neural probabilistic language model", JMLR 2003, section 2.
 
@@ -52,8 +53,12 @@ class NextToken(Pretext):
         return Linear(features, self.vocabulary)
 
     def loss(self, embed: Embed, head: Embed | None, views: Sequences) -> Tensor:
+        return log_loss(*self.logits(embed, head, views)).mean(-1)
+
+    def logits(self, embed: Embed, head: Embed | None, views: Sequences) -> tuple[Tensor, Tensor]:
+        """Scores (r, n, t - 1, V) of the tokens that follow."""
         assert head is not None
-        return log_loss(head(_before_the_last(embed, views)), views.x[..., 1:]).mean(-1)
+        return head(_before_the_last(embed, views)), views.x[..., 1:]
 
     def profile(self, embed: Embed, fit: Sequences, test: Sequences) -> list[Bracket]:
         z = _before_the_last(embed, fit), _before_the_last(embed, test)

@@ -42,8 +42,11 @@ class Supervised(Pretext):
         return Linear(features, n_classes)
 
     def loss(self, embed: Embed, head: Embed | None, views: Labelled) -> Tensor:
+        return log_loss(*self.logits(embed, head, views))
+
+    def logits(self, embed: Embed, head: Embed | None, views: Labelled) -> tuple[Tensor, Tensor]:
         assert head is not None
-        return log_loss(head(embed(views.x)), views.y)
+        return head(embed(views.x)), views.y
 
     def profile(self, embed: Embed, fit: Labelled, test: Labelled) -> list[Bracket]:
         return classification_profile((embed(fit.x), embed(test.x)), (fit.y, test.y))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from interface.core import fingerprint
 from interface.encoders import Encoder
-from interface.populations import Population
+from interface.populations import Examples, Pool, Population
 from interface.pretexts import NextToken, Pretext
 
 
@@ -81,8 +84,8 @@ class Pretraining:
         views: random views kept of each base example.
 
     Raises:
-        ValueError: if steps do not increase from >= 0, there are fewer views than the pretext compares, or the encoder does not
-            read the source's tokens or sees those that it is to predict.
+        ValueError: if steps do not increase from >= 0, there are fewer views than the pretext compares or more than the source has,
+            or the encoder does not read the source's tokens or sees those that it is to predict.
     """
 
     source: Population
@@ -99,6 +102,12 @@ class Pretraining:
             raise ValueError(f"Pretraining: steps are {self.steps!r}; allowed: increasing integers >= 0")
         if self.n_unlabelled < 2:
             raise ValueError(f"Pretraining: n_unlabelled is {self.n_unlabelled!r}; allowed: an integer >= 2")
+        compared = max(self.views, self.pretext.n_views)
+        if isinstance(self.source, Pool) and self.source.finite and compared > 1:
+            raise ValueError(
+                f"Pretraining: views is {self.views}, {self.pretext.name} compares {self.pretext.n_views}; allowed for the Pool "
+                f"{self.source.name!r}, which holds one view of each example: 1 and 1. Give it an augmentation kernel for more"
+            )
         if self.views < self.pretext.n_views:
             raise ValueError(
                 f"Pretraining: views is {self.views}; {self.pretext.name} compares {self.pretext.n_views} views of an example"
@@ -129,12 +138,11 @@ class Pretraining:
         return student
 
     def flops(self, step: int) -> int:
-        """Training flops up to `step`: three forward passes a step, the Kaplan et al. (2020) count, and one of a teacher."""
-        head = self.build().head
-        per_head = sum(2 * m.in_features * m.out_features for m in head.modules() if isinstance(m, nn.Linear)) if head else 0
-        forward = self.pretext.n_views * (self.encoder.flops(self.input_dim()) + per_head)
-        passes = 3 if self.pretext.momentum is None else 4
-        return passes * forward * self.optimizer.batch * step
+        """Training flops up to `step`: three forward passes a step, the Kaplan et al. (2020) count, and one of a teacher.
+
+        Counted where encoder and head act, at every view and position; what the loss itself computes is left out.
+        """
+        return _flops(self.pretext, self.encoder, self.source.input_dim, self.source.n_classes) * self.optimizer.batch * step
 
     def saved_bytes(self) -> int:
         """Memory that a step holds between the encoder's forward and backward pass."""
@@ -154,3 +162,31 @@ class Pretrained(nn.Module):
         self.encoder = encoder
         self.head = head
         self.teacher = None
+
+
+@lru_cache(maxsize=1024)
+def _flops(pretext: Pretext, encoder: Encoder, input_dim: int, n_classes: int | None) -> int:
+    """Training flops of one example: counted on two, since some losses compare examples."""
+    seen = pretext.visible(input_dim)
+    modules = encoder.build(input_dim if seen is None else len(seen)), pretext.head(input_dim, encoder.features, n_classes)
+    count = 0
+
+    def counted(module: nn.Module | None) -> Callable[..., Tensor] | None:
+        def call(x: Tensor, **reading: Any) -> Tensor:
+            nonlocal count
+            with FlopCounterMode(display=False) as counter:
+                found = module(x, **reading)  # type: ignore[misc]
+            count += counter.get_total_flops()
+            return found
+
+        return None if module is None else call
+
+    x = torch.zeros(2, pretext.n_views, input_dim, dtype=torch.float32 if encoder.vocabulary is None else torch.int64)
+    noise = pretext.noise(2, input_dim, torch.Generator().manual_seed(0))
+    embed, head = (counted(module) for module in modules)
+    assert embed is not None
+    with torch.no_grad():
+        views = pretext.labelled(embed, head, pretext.view(Examples(x, torch.zeros(2, dtype=torch.int64)), noise))
+        of_teacher, count = count, 0
+        pretext.loss(embed, head, views)
+    return (of_teacher + 3 * count) // 2

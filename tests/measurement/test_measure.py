@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import math
 
@@ -218,7 +219,7 @@ def test_a_cell_with_fewer_labels_than_a_probe_needs_is_refused():
 
 def scaled_features(checkpoint, factor):
     """The checkpoint with features in other units."""
-    module = checkpoint.load()
+    module = copy.deepcopy(checkpoint.load())
     with torch.no_grad():
         for parameter in (module.encoder.output.weight, module.encoder.output.bias):
             parameter.mul_(factor)

@@ -223,7 +223,7 @@ def test_calibrated_loss_is_the_minimum_over_scales_whatever_the_scale(temperatu
     assert found.status == "ok"
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e12])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e25])
 @pytest.mark.parametrize("right", [0.0, 3.0])
 def test_single_precision_and_scales_of_any_size_change_the_calibrated_loss_by_rounding(scale, right):
     """Scores of a batch against itself, as of InfoNCE: nearly or hardly right, in units from tiny to saturated."""

@@ -78,7 +78,7 @@ def test_rows_are_as_announced_and_each_reading_has_its_own(pretext, encoder):
     cells = [*readings(contexts()), *readings(contexts(label="concept").shift("vocabulary", 1.0))]
     rows = list(measure(checkpoints, cells, n_pre=300))
     assert len(rows) == sum(n_rows(run, cells) for run in runs)
-    assert {row.status for row in rows} <= {"ok", "crossed"}
+    assert {row.status for row in rows if row.quantity != "l_pre_calibrated"} <= {"ok", "crossed"}
     adapted = [row for row in rows if row.quantity == "l_adapt"]
     assert {row.how for row in adapted} == {"exact"}
     bayes = {row.target: row.value for row in rows if row.quantity == "l_adapt_bayes"}
