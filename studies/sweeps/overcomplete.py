@@ -34,6 +34,6 @@ def cells(scale: float = 1.0) -> Sweep:
     runs = [
         Pretraining(digits(), Autoencoding(), MLP(256, features), 8000, Adam(1e-3), STEPS, seed, views=4)
         for features in (16, 96)
-        for seed in range(max(2, round(4 * scale)))
+        for seed in range(max(2, round(6 * scale)))
     ]
     return Sweep("overcomplete", tuple(runs), transfers)

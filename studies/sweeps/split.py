@@ -24,7 +24,7 @@ ANGLES = (0.5, 1.0)  # of the label, in right angles
 def cells(scale: float = 1.0) -> Sweep:
     """The sweep; `scale` multiplies the number of instances (glyphs: at most 6)."""
     glyphs = [
-        Pretraining(Glyphs(i), pretext, MLP(32, 16, layers=3), 8000, Adam(3e-3), STEPS, views=2)
+        Pretraining(Glyphs(i), pretext, MLP(32, 16, layers=3), 8000, Adam(1e-3), STEPS, views=2)
         for i in range(min(6, max(2, round(6 * scale))))
         for pretext in (Autoencoding(hidden=64), InfoNCE(), Supervised())
     ]
