@@ -16,8 +16,9 @@ def draw(table: pd.DataFrame) -> Figure:
     """Both losses along training, one line a number of features; below, minus that of the untrained encoder; over runs."""
     long = table.melt(id_vars=["run", "step", "encoder"], value_vars=list(PANELS), var_name="loss", value_name="value")
     long = long.assign(step=long["step"].clip(lower=1))  # the untrained encoder, on a logarithmic axis
+    widths = sorted(long["encoder"].unique(), key=lambda name: int(name.split(",")[1].rstrip(")")))
     features = {name: f"{name.split(',')[1].rstrip(')')} features" for name in long["encoder"].unique()}
     return over_instances(
-        long, x="step", by="encoder", y="value", facet="loss", against=1.0, unit="run", share=False, log=True,
+        long, x="step", by="encoder", y="value", facet="loss", against=1.0, unit="run", levels=widths, share=False, log=True,
         names={**PANELS, **features, "1.0": "the untrained encoder's", "1": "0"}, xlabel="pretraining step", ylabel="loss",
     )  # fmt: skip

@@ -150,7 +150,7 @@ _HOME = {
     "pretrain": "training",
 }
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

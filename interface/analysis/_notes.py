@@ -147,6 +147,11 @@ CATALOGUE: dict[int, Kind] = {
         "{n} of {of} adaptation losses have a status of their own ({kinds})",
         "vacuous_lower: more fit rows or fewer coefficients; crossed: the two sides agree within their noise",
     ),
+    25: Kind(
+        "diverged_runs", "warning",
+        "{n} run(s) diverged ({names}); the rows of their lost checkpoints hold no number and are left out",
+        "a smaller learning rate for those runs; if divergence goes with a treatment, what is left is a selection",
+    ),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ ENOUGH = 6  # instances below which a t interval over them is wide and rests on 
 
 
 def study_notes(frame: pd.DataFrame) -> tuple[Note, ...]:
-    """Few or one instance, unconverged probes, brackets to be read with care, several versions of the measuring code; by number.
+    """Few or one instance, unconverged probes, brackets to be read with care, versions of the measuring code, lost runs; by number.
 
     Args:
         frame: wide table; source and instance are needed, l_adapt, l_adapt_status and code are used where they are there.
@@ -33,7 +33,7 @@ def study_notes(frame: pd.DataFrame) -> tuple[Note, ...]:
             notes.append(note(13))
         elif count < ENOUGH:
             notes.append(note(1, n=int(count), kind=f"instances of {shown(source)}", needed=ENOUGH))
-    notes += _statuses(frame) + _versions(frame)
+    notes += _statuses(frame) + _versions(frame) + _diverged(frame)
     return tuple(sorted(dict.fromkeys(notes), key=lambda entry: entry.code))
 
 
@@ -48,6 +48,14 @@ def _statuses(frame: pd.DataFrame) -> list[Note]:
             kinds = ", ".join(f"{shown(status)} {count}" for status, count in part.items())
             notes.append(note(code, n=int(part.sum()), of=len(measured), kinds=kinds))
     return notes
+
+
+def _diverged(frame: pd.DataFrame) -> list[Note]:
+    columns = [str(name) for name in frame.columns if str(name).endswith("_status")]
+    if "run" not in frame.columns or not columns:
+        return []
+    lost = sorted(map(str, frame.loc[(frame[columns] == "diverged").any(axis=1), "run"].unique()))
+    return [note(25, n=len(lost), names=listed(lost))] if lost else []
 
 
 def _versions(frame: pd.DataFrame) -> list[Note]:

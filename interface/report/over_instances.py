@@ -88,7 +88,7 @@ def over_instances(
     for panel in axes[-1]:
         _ticks(panel, places, names, log)
     figure.align_ylabels(axes[:, 0])
-    count = means.groupby(facet, observed=True)[unit].nunique()
+    count = means.groupby([facet, by], observed=True)[unit].nunique()
     counted = f"{count.min()}" if count.min() == count.max() else f"{count.min()} to {count.max()}"
     of = {"instance": "instances", "run": "runs"}.get(unit, f"{unit}s")
     figure.supxlabel(f"{xlabel or x.replace('_', ' ')} (mean and 95% interval over {counted} {of})", fontsize=_style.FONT)

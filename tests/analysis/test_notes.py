@@ -133,6 +133,7 @@ STUDY = {
     18: (wide(status="not_converged"), wide()),
     23: (wide(code="b"), wide()),
     24: (wide(status="vacuous_lower"), wide()),
+    25: (wide(status="diverged"), wide()),
 }
 
 
@@ -148,3 +149,18 @@ def test_a_sweep_without_status_or_code_columns_has_its_notes_too():
     assert {entry.code for entry in study_notes(wide(instances=2)[["source", "instance", "l_adapt"]])} == {1}
     with pytest.raises(ValueError, match="instance"):
         study_notes(wide().drop(columns="instance"))
+
+
+def test_diverged_runs_are_counted():
+    frame = pd.DataFrame(
+        {
+            "source": "Glyphs",
+            "instance": [f"Glyphs-{i}" for i in range(6)],
+            "run": [f"r{i}" for i in range(6)],
+            "l_adapt": [0.5] * 5 + [np.nan],
+            "l_adapt_status": ["ok"] * 5 + ["diverged"],
+        }
+    )
+    found = {entry.code: entry for entry in study_notes(frame)}
+    assert dict(found[25].details) == {"n": 1, "names": "r5"}
+    assert 25 not in {entry.code for entry in study_notes(frame.iloc[:5])}

@@ -57,6 +57,13 @@ def test_bars_are_student_intervals_over_instances():
     assert middles == pytest.approx([0.0, -0.2, -0.2], abs=5e-3)
 
 
+def test_the_axis_counts_the_units_behind_one_interval():
+    frame = learning_curves()
+    apart = frame.assign(run=frame["run"] + frame["adaptation"])  # runs of one line are not those of another
+    figure = over_instances(apart, x="n_labels", by="adaptation", unit="run")
+    assert "over 5 runs" in figure._supxlabel.get_text()
+
+
 def test_more_replicates_add_no_evidence():
     frame = learning_curves()
     again = pd.concat([frame, frame.assign(replicate=frame["replicate"] + 3)])
