@@ -26,4 +26,7 @@ def draw(table: pd.DataFrame, *, source: str = "Glyphs", y: str = "l_adapt") -> 
         here = here[here["shift"] == "none"]
         here = here.assign(examples=[f"{n:,.0f} unlabelled examples" for n in here["n_unlabelled"]])
         by, levels = "examples", list(here.sort_values("n_unlabelled")["examples"].unique())
-    return over_instances(here, x="n_params", by=by, y=y, levels=levels, log=True, share=y == "l_adapt", xlabel="parameters")
+    title = None if y == "l_adapt" else _base.label(y)  # its unit is the pretext's
+    return over_instances(
+        here, x="n_params", by=by, y=y, levels=levels, log=True, share=y == "l_adapt", xlabel="parameters", ylabel=title
+    )

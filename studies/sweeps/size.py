@@ -3,7 +3,7 @@
 Command: `python studies/run_sweep.py size` (2 minutes on 2 cores). Figures fed: size_gaussian, size_glyphs.
 
 1. Gaussian factor worlds, exact: one hidden ReLU layer of width 4 to 128 in front of the same 4 features.
-2. Glyphs: width 8 to 128 in front of the same 16 features, in-domain and inverted.
+2. Glyphs: width 16 to 256 in front of the same 8 features, in-domain and inverted.
 
 The dimension of the representation is fixed, so that the probe is the same and size acts through the features alone.
 """
@@ -17,7 +17,7 @@ from interface.pretexts import Autoencoding, InfoNCE, SpectralContrastive
 from interface.sweep import Sweep
 from interface.training import Adam, Pretraining
 
-GAUSSIAN_WIDTHS, GLYPH_WIDTHS = (4, 8, 16, 32, 64, 128), (8, 16, 32, 64, 128)
+GAUSSIAN_WIDTHS, GLYPH_WIDTHS = (4, 8, 16, 32, 64, 128), (16, 32, 64, 128, 256)
 GAUSSIAN_STEPS, GLYPH_STEPS = (0, 36, 100, 300, 900, 2700), (0, 36, 300, 2700)
 
 
@@ -31,7 +31,7 @@ def cells(scale: float = 1.0) -> Sweep:
         for n in (128, 100_000)
     ]
     glyphs = [
-        Pretraining(Glyphs(i), pretext, MLP(width, 16), n, Adam(3e-3), GLYPH_STEPS, views=views)
+        Pretraining(Glyphs(i), pretext, MLP(width, 8), n, Adam(1e-3), GLYPH_STEPS, views=views)
         for i in range(min(6, max(2, round(4 * scale))))
         for pretext in (Autoencoding(hidden=64), InfoNCE())
         for width in GLYPH_WIDTHS

@@ -242,3 +242,16 @@ def test_invertible_affine_maps_of_the_features_leave_both_sides(unit):
     np.testing.assert_allclose([same.low, same.high], [one.low, one.high], rtol=1e-4)
     lost = PROBE.bracket((x[0, :, 1:], y[0]), (x[1, :, 1:], y[1]))  # a singular map is not one of them
     assert lost.low > one.low + 0.05
+
+
+def test_where_no_minimiser_is_attained_the_upper_side_is_that_of_a_head_that_is():
+    """Few rows in many dimensions are separated: the minimiser runs off, and its losses on other rows mean nothing."""
+    g = torch.Generator().manual_seed(3)
+    x = torch.randn(2, 2000, 12, generator=g)
+    y = (x[..., 0] + torch.randn(2, 2000, generator=g) > 0).long()
+    few = LinearProbe().bracket((x[0, :20], y[0, :20]), (x[1], y[1]))
+    many = LinearProbe().bracket((x[0], y[0]), (x[1], y[1]))
+    assert few.low.status == "vacuous_lower" and many.solved
+    minimiser, learnt = (head(x[0, :20], y[0, :20]).loss(x[1], y[1]).mean() for head in (LinearProbe().fit, LinearProbe().learn))
+    assert float(few.high) == pytest.approx(float(learnt)) and float(learnt) < float(minimiser) - 0.5
+    assert float(few.low) <= float(many.low) <= float(few.high)
