@@ -37,3 +37,12 @@ def test_targets_are_shared_by_the_runs_of_an_instance_and_pretext():
         keys = tuple(transfer.key() for transfer in default.transfers(run))
         assert cells.setdefault(key, keys) == keys
         assert len(set(keys)) == len(keys)
+
+
+def test_from_scale_2_the_default_sweep_has_a_smaller_encoder_and_a_typeface_more():
+    once, twice = load(SWEEPS[0], 1.0), load(SWEEPS[0], 2.0)
+    encoders = {run.encoder.name for run in twice.pretrainings} - {run.encoder.name for run in once.pretrainings}
+    assert encoders == {"MLP(32,8)"}
+    run = next(run for run in twice.pretrainings if run.source.instance == "Glyphs-0")
+    names = [{cell.target.applied.name for cell in sweep.transfers(run)} for sweep in (once, twice)]
+    assert names[1] - names[0] == {"mono"}

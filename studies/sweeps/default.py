@@ -85,22 +85,31 @@ def _gaussian_transfers(source: GaussianFactor, pretext: Pretext) -> tuple[Trans
 
 
 @cache
-def _glyph_transfers(source: Glyphs) -> tuple[Transfer, ...]:
-    return (Transfer(source), *(Transfer(source.shift(name, 1.0)) for name in GLYPH_TARGETS))
+def _glyph_transfers(source: Glyphs, more: tuple[str, ...] = ()) -> tuple[Transfer, ...]:
+    return (Transfer(source), *(Transfer(source.shift(name, 1.0)) for name in (*GLYPH_TARGETS, *more)))
+
+
+def more_transfers(run: Pretraining) -> tuple[Transfer, ...]:
+    """The targets of a run from scale 2 on: a monospaced typeface too."""
+    return transfers(run) if isinstance(run.source, GaussianFactor) else _glyph_transfers(run.source, ("mono",))
 
 
 def cells(scale: float = 1.0) -> Sweep:
-    """The sweep; `scale` multiplies the number of glyph classes' instances up to 6 and of Gaussian worlds."""
+    """The sweep; `scale` multiplies the numbers of instances (glyphs: at most 6); from 2 on a smaller glyph encoder is added."""
     gaussian = gaussian_runs(
         max(2, round(12 * scale)),
         (Autoencoding(), FixedMask(), SpectralContrastive()),
         (LinearEncoder(RANK), MLP(64, RANK, bias=False)),
     )
-    glyphs = glyph_runs(
-        min(6, max(2, round(6 * scale))),
-        (Autoencoding(hidden=64), MaskedPrediction(hidden=64), InfoNCE(), Supervised()),
-        GLYPH_STEPS,
-        64,
-        16,
-    )
-    return Sweep("default", tuple(gaussian + glyphs), transfers)
+    glyphs = [
+        run
+        for width, features in ((64, 16), (32, 8))[: 2 if scale >= 2 else 1]
+        for run in glyph_runs(
+            min(6, max(2, round(6 * scale))),
+            (Autoencoding(hidden=64), MaskedPrediction(hidden=64), InfoNCE(), Supervised()),
+            GLYPH_STEPS,
+            width,
+            features,
+        )
+    ]
+    return Sweep("default", tuple(gaussian + glyphs), more_transfers if scale >= 2 else transfers)
