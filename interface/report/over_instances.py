@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
-from scipy.stats import t as student
 
+from interface.analysis import cluster_mean
 from interface.report import _base, _style
 
 WHO = "over_instances"
@@ -112,11 +112,8 @@ def last_checkpoints(table: pd.DataFrame) -> pd.DataFrame:
 
 def mean_and_interval(values: pd.Series) -> tuple[float, float, float]:
     """Mean of one value a unit with its 95% Student interval; both ends nan for fewer than two units."""
-    n, mean = len(values), float(values.mean())
-    if n < 2:
-        return mean, float("nan"), float("nan")
-    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5)
-    return mean, mean - half, mean + half
+    mean = cluster_mean(values.to_numpy(), range(len(values)))
+    return mean.estimate, *mean.interval()
 
 
 def _places(values: pd.Series) -> dict[str | float, float]:
