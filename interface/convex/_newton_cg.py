@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from interface.convex._logistic import class_curvature, class_inverse
-from interface.convex._rows import Rows
+from interface.convex._rows import Rows, bent, between, between_inverse
 
 STEPS = 50  # of Newton's method in float32, at most
 ITERATIONS = 300  # of conjugate gradients in one of them, at most
@@ -14,9 +13,14 @@ REFINEMENTS = 6  # in float64, at most
 FORCING = (1e-8, 0.1)  # squared relative residual of a Newton system, in the preconditioner's norm: between these
 EXHAUSTED = 1e-9  # decrement (nats) below which float32 cannot tell better from worse
 SETTLED = 1e-3  # decrement (nats) below which a preconditioner serves on
+SAMPLE = 4  # rows a coordinate and class from which the first second moments are formed: all would cost more than they save
+SIMILAR = 4.0  # ratio of two curvatures up to which a factor serves both
+MANY = 8  # rows of coefficients from which products with an inverse save more time than it takes to form
+NOISE = 2e-3  # part of the mean variance added to each, times the number of unknowns a row: the moments of few rows are noisy
 JITTER = 1e-7  # of the mean diagonal: float32 round-off
 ARMIJO = 1e-4
 BACKTRACKS = 20
+FLATTER = 1.1  # times the decrease of a quadratic with the curvature at w: from there on a longer step is tried
 
 
 def solve_penalised(
@@ -32,15 +36,18 @@ def solve_penalised(
     classes = int(y.max()) + 1 if y.ndim == 2 else y.shape[2]
     for e in range(problems):
         if rows is None or len(x) > 1:
-            rows = Rows.of(x[e], ridge)
+            rows = Rows.of(x[e], ridge, sample=SAMPLE * (1 if classes == 2 else classes) * (x.shape[2] + 1))
         problem = rows.labelled(y[e if len(y) > 1 else 0], classes)
-        if start is None:
-            w = torch.zeros(classes, x.shape[2] + 1, dtype=torch.float64, device=x.device)
-            w[:, -1] = problem.moment[:, -1].double().log()
-        else:
-            weight, intercept = (part[e] for part in start)
+        w = torch.zeros(len(problem.moment), x.shape[2] + 1, dtype=torch.float64, device=x.device)
+        share = problem.moment[:, -1].double()
+        if start is not None:
+            weight, intercept = (part[e] if classes > 2 else part[e].diff(dim=0) for part in start)
             w = torch.cat([weight * rows.scale, (intercept + weight @ rows.mean).unsqueeze(1)], 1).nan_to_num(0.0, 0.0, 0.0)
+        else:
+            w[:, -1] = share.logit() if classes == 2 else share.log()
         w, *proof = newton_cg(problem, w, radius=radius, tolerance=tolerance)
+        if classes == 2:
+            w = torch.cat([-0.5 * w, 0.5 * w])
         weight = w[:, :-1] / rows.scale
         found.append((weight, w[:, -1] - weight @ rows.mean, *(w.new_tensor(number) for number in proof)))
     weights, intercepts, values, gaps = (torch.stack(parts) for parts in zip(*found, strict=True))
@@ -48,7 +55,7 @@ def solve_penalised(
 
 
 def newton_cg(rows: Rows, w: Tensor, *, radius: float, tolerance: float) -> tuple[Tensor, float, float]:
-    """(w (C, D), value, gap), in float64; a gap above the tolerance says that the penalty is too weak for this proof.
+    """(w (K, D), value, gap), in float64; a gap above the tolerance says that the penalty is too weak for this proof.
 
     Source: Nocedal and Wright, "Numerical Optimization", 2nd ed., algorithm 7.1; the refinement in two precisions as in
         Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., chapter 12.
@@ -57,7 +64,8 @@ def newton_cg(rows: Rows, w: Tensor, *, radius: float, tolerance: float) -> tupl
     enough = (2 * tolerance * float(rows.penalty[0])) ** 0.5
     w, precondition = descend(rows, w.float(), 0.7 * enough, 0.5 * tolerance)
     w = w.double()
-    w -= w.mean(0)  # adding one vector to all classes changes no probability, and 0 in sum is least in norm
+    if len(w) > 1:
+        w -= w.mean(0)  # adding one vector to all classes changes no probability, and 0 in sum is least in norm
     best, value, gap = w, float("inf"), float("inf")
     for _ in range(REFINEMENTS):
         w, here, proven, gradient, p = rows.certificate(w, radius, 0.01 * tolerance)
@@ -67,71 +75,101 @@ def newton_cg(rows: Rows, w: Tensor, *, radius: float, tolerance: float) -> tupl
         best, value, gap = w, here, proven
         if gap <= tolerance:
             break
-        precondition = precondition or Preconditioner(rows, p)
+        precondition = precondition or Preconditioner(rows, p, rows.gram)
         w = w + _step(rows, p, gradient.float(), 0.3 * enough, precondition)[0].double()
     return best, value, gap
 
 
 class Preconditioner:
-    """(B ⊗ S + penalty)^-1, with B the mean curvature over classes and S the second moments of the coordinates.
+    """(B ⊗ S + penalty)^-1, with B the mean curvature between classes and S the second moments of the coordinates.
 
-    B and S are exchanged for one mean curvature b where the penalty is concerned: (B / b)^-1 ⊗ (b S + penalty)^-1.
+    B and S are exchanged for one mean curvature b where the penalty is concerned: (B / b)^-1 ⊗ (b S + penalty)^-1. With one row of
+    coefficients and S weighted by each row's curvature it is the inverse Hessian.
+
+    Args:
+        rows: the problem; p: (K, n) probabilities; moments: S, (D, D).
+        before: one of the same problem, whose factor serves on if S is the same and b similar.
     """
 
-    def __init__(self, rows: Rows, p: Tensor) -> None:
-        between = class_curvature(p)
-        size = max(float(between.trace()) / (len(p) - 1), 1e-12)
-        self.classes = (class_inverse(between) * size).float()
-        system = size * rows.gram
-        system.diagonal().add_(rows.penalty)
+    factor: Tensor
+    inverse: Tensor | None
+
+    def __init__(self, rows: Rows, p: Tensor, moments: Tensor, before: Preconditioner | None = None) -> None:
+        curvature = between(p)
+        size = max(float(curvature.trace()) / max(len(p) - 1, 1), 1e-12)
+        self.classes = (between_inverse(curvature) * size).float()
+        self.moments, self.size = moments, size
+        if before is not None and before.moments is moments and 1 / SIMILAR < size / before.size < SIMILAR:
+            self.factor, self.inverse, self.size = before.factor, before.inverse, before.size
+            return
+        system = (size * moments).float()
+        noise = NOISE * len(p) * len(moments) / len(rows.u) * system.diagonal()[:-1].mean()
+        system.diagonal().add_(rows.penalty + noise * (rows.penalty > 0))
         jitter, failed = JITTER * float(system.trace()) / len(system), torch.ones(1)
         while failed.any():  # the second moments have float32's round-off
             system.diagonal().add_(jitter)
-            factor, failed = torch.linalg.cholesky_ex(system)
+            self.factor, failed = torch.linalg.cholesky_ex(system)
             jitter *= 10
-        self.factor = factor.float()
+        self.inverse = torch.cholesky_inverse(self.factor) if len(p) > MANY else None
 
     def __call__(self, v: Tensor) -> Tensor:
-        return torch.cholesky_solve((self.classes @ v).mT, self.factor).mT
+        v = self.classes @ v
+        return torch.cholesky_solve(v.mT, self.factor).mT if self.inverse is None else v @ self.inverse
 
 
 def descend(rows: Rows, w: Tensor, enough: float, nothing: float) -> tuple[Tensor, Preconditioner | None]:
-    """(w (C, D) in float32, preconditioner): where the gradient has norm `enough`, the objective is `nothing`, w separates
+    """(w (K, D) in float32, preconditioner): where the gradient has norm `enough`, the objective is `nothing`, w separates
     the rows, or as near as float32 leads.
     """
     value, p = rows.evaluate(w)
-    precondition, decrement = None, float("inf")
+    precondition, decrement, moments, iterations = None, float("inf"), rows.gram, 0
+    dear = w.shape[1] / (4 + 2 * len(w))  # iterations that take as long as new second moments
     for _ in range(STEPS):
         gradient = rows.gradient(p, w)
         if decrement <= EXHAUSTED or value <= nothing or rows.separated(value, p) or float(gradient[:, :-1].norm()) <= enough:
             break
-        if precondition is None or decrement > SETTLED:
-            precondition = Preconditioner(rows, p)
-        step, decrement = _step(rows, p, gradient, 0.3 * enough, precondition)
-        length = 1.0
-        for _ in range(BACKTRACKS):
-            moved = torch.add(w, step, alpha=length)
-            found, q = rows.evaluate(moved)
-            if found <= value + 1e-6 * abs(value) - 2 * ARMIJO * length * decrement:  # float32 knows a value up to round-off
-                break
-            length *= 0.4
-        else:
+        if iterations > dear:
+            moments = rows.weighted_gram(p)
+        if precondition is None or decrement > SETTLED or iterations > dear:
+            precondition = Preconditioner(rows, p, moments, precondition)
+        step, decrement, iterations = _step(rows, p, gradient, 0.3 * enough, precondition)
+        moved = _along(rows, w, step, value, decrement)
+        if moved is None:
             break
-        w, value, p = moved, found, q
+        w, value, p = moved
     return w, precondition
 
 
-def _step(rows: Rows, p: Tensor, gradient: Tensor, enough: float, precondition: Preconditioner) -> tuple[Tensor, float]:
-    """(Newton step (C, D), decrement) by conjugate gradients, until the residual has norm `enough` or is small."""
+def _along(rows: Rows, w: Tensor, step: Tensor, value: float, decrement: float) -> tuple[Tensor, float, Tensor] | None:
+    """(point, objective, probabilities) down a step from w: shortened until it helps, or lengthened while that helps more."""
+    length = 1.0
+    for _ in range(BACKTRACKS):
+        found, p = rows.evaluate(torch.add(w, step, alpha=length))
+        if found <= value + 1e-6 * abs(value) - 2 * ARMIJO * length * decrement:  # float32 knows a value up to round-off
+            break
+        length *= 0.4
+    else:
+        return None
+    # near separation the curvature falls along the step, and the minimum is further on than it looked from w
+    while length >= 1 and value - found > FLATTER * length * decrement:
+        further, q = rows.evaluate(torch.add(w, step, alpha=2 * length))
+        if not further < found:
+            break
+        length, found, p = 2 * length, further, q
+    return torch.add(w, step, alpha=length), found, p
+
+
+def _step(rows: Rows, p: Tensor, gradient: Tensor, enough: float, precondition: Preconditioner) -> tuple[Tensor, float, int]:
+    """(Newton step (K, D), decrement, iterations) by conjugate gradients, until the residual has norm `enough` or is small."""
     u, alpha, penalty = rows.u, 1 / len(rows.u), rows.penalty.float()
     residual, step = -gradient, torch.zeros_like(gradient)
     direction = z = precondition(residual)
     rz = _dot(residual, z)
     wanted = rz * min(max(rz, FORCING[0]), FORCING[1])
-    for _ in range(ITERATIONS):
-        tilt = direction @ u.mT
-        tilt -= (p * tilt).sum(0)
-        image = torch.addmm(penalty * direction, tilt.mul_(p), u, alpha=alpha)
+    iterations = 0
+    while iterations < ITERATIONS:
+        iterations += 1
+        image = torch.addmm(penalty * direction, bent(p, direction @ u.mT), u, alpha=alpha)
         bend = _dot(direction, image)
         if not bend > 0:
             break
@@ -144,7 +182,7 @@ def _step(rows: Rows, p: Tensor, gradient: Tensor, enough: float, precondition: 
         if not rz > wanted:
             break
         direction = torch.add(z, direction, alpha=rz / previous)
-    return step, -0.5 * _dot(gradient, step)
+    return step, -0.5 * _dot(gradient, step), iterations
 
 
 def _dot(a: Tensor, b: Tensor) -> float:

@@ -151,7 +151,7 @@ def test_a_penalty_too_weak_to_prove_anything_says_so():
 def test_the_proof_of_a_penalised_fit_holds_wherever_it_is_made():
     x, y = labelled(n=80)
     best, rng = softmax_minimum(x, one_hot(y, 3), 0.05), np.random.default_rng(0)
-    rows = Rows.of(torch.tensor(x), 0.05).labelled(torch.tensor(y), 3)
+    rows = Rows.of(torch.tensor(x), 0.05, sample=80).labelled(torch.tensor(y), 3)
     for distance in (0.0, 0.1, 1.0, 10.0):
         w = torch.tensor(distance * rng.normal(size=(3, 5)))
         _, value, gap, _, _ = rows.certificate(w - w.mean(0), 1e3, 1e-8)
