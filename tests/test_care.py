@@ -25,6 +25,7 @@ from interface.jobs import Work, missing, run_file, run_job
 from interface.measurement import n_rows
 from interface.sweep import Sweep, load
 from interface.workers import Agenda, Outcome, execute
+from tests.forks import started
 
 ROOT = Path(__file__).parents[1]
 TINIEST = Path(__file__).parent / "sweeps" / "tiniest.py"
@@ -263,21 +264,11 @@ def test_what_failed_is_listed_until_it_succeeds(tmp_path, sweep, reported, monk
     assert command(tmp_path) == 0 and not (tmp_path / "failures.csv").exists()
 
 
-SILENT = """
-import sys, types
-from pathlib import Path
-sys.modules["interface.report.study"] = types.SimpleNamespace(report=lambda *_, **__: "drawn")
-from interface.cli import run_sweep
-sys.exit(run_sweep(Path("nowhere")))
-"""
-
-
 def test_two_sweeps_into_one_folder_share_the_work_and_both_finish(finished, tmp_path):
-    same = [sys.executable, "-c", SILENT, str(TINIEST), "--out", str(tmp_path), "--jobs", "1"]
-    both = [subprocess.Popen(same, env=ENV, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in "12"]
+    both = [started(TINIEST, "--out", tmp_path, "--jobs", 1) for _ in "12"]
     for process in both:
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
+        process.join(120)
+        assert process.exitcode == 0
     pd.testing.assert_frame_equal(content(tmp_path), content(finished), check_exact=False, rtol=1e-4, atol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,11 @@ import pandas as pd
 import pytest
 
 from interface import table
+from interface.cli import run_sweep
 from interface.jobs import Work, missing, run_file, run_job
 from interface.sweep import Sweep, SweepError, load
 from interface.workers import execute
+from tests.forks import started
 
 ROOT = Path(__file__).parents[1]
 TINY = Path(__file__).parent / "sweeps" / "tiny.py"
@@ -48,7 +51,7 @@ def complete(folder, path=TINY, jobs=1):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
-    complete(folder)
+    assert complete(folder) == len(load(TINY, 1.0).pretrainings)
     table.compact(folder)
     return folder
 
@@ -87,9 +90,9 @@ def test_another_grouping_gives_the_same_table(finished, tmp_path):
     same_table(some, whole[whole["run"].isin(some["run"].unique())].reset_index(drop=True))
 
 
-def test_resuming_computes_only_what_is_missing(tmp_path):
+def test_resuming_computes_only_what_is_missing(finished, tmp_path):
     sweep = load(TINY, 1.0)
-    assert complete(tmp_path) == len(sweep.pretrainings)
+    shutil.copytree(finished / "runs", tmp_path / "runs")
     assert complete(tmp_path) == 0
     first = content(tmp_path)
     run_file(tmp_path, sweep.pretrainings[3]).unlink()
@@ -112,30 +115,6 @@ def test_a_changed_plan_is_computed_again_and_other_code_is_refused(finished, tm
     assert run not in missing(sweep, sweep.pretrainings, Work(TINY, 1.0, tmp_path, keep_older=True))
 
 
-KILLED = """
-import os, signal, sys, types
-sys.modules["interface.report.study"] = types.SimpleNamespace(report=lambda *_, **__: "not drawn")
-count, when, target = 0, sys.argv.pop(1), int(sys.argv.pop(1))
-replace, fsync = os.replace, os.fsync
-def dying(source, destination):
-    global count
-    count += 1
-    if count == target and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, destination)
-    if count == target and when == "inside":
-        os.kill(os.getpid(), signal.SIGKILL)
-def after(descriptor):
-    if count >= target and when == "after":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return fsync(descriptor)
-os.replace, os.fsync = dying, after
-from pathlib import Path
-from interface.cli import run_sweep
-sys.exit(run_sweep(Path("{sweeps}")))
-"""
-
-
 def command(folder, *more):
     return [sys.executable, str(ROOT / "studies" / "run_sweep.py"), str(TINY), "--out", str(folder), *more]
 
@@ -143,10 +122,9 @@ def command(folder, *more):
 @pytest.mark.parametrize("when", ["before", "inside", "after"])
 def test_killed_by_itself_at_a_write(finished, tmp_path, when):
     """`studies/faults.py` kills at other moments, and does worse."""
-    script = KILLED.replace("{sweeps}", str(ROOT / "studies" / "sweeps"))
-    arguments = [sys.executable, "-c", script, when, "4", str(TINY), "--out", str(tmp_path), "--jobs", "1"]
-    died = subprocess.run(arguments, env=ENV, cwd=ROOT, capture_output=True)
-    assert died.returncode == -signal.SIGKILL
+    died = started(TINY, "--out", tmp_path, "--jobs", 1, kill=(when, 4))
+    died.join()
+    assert died.exitcode == -signal.SIGKILL
     assert 1 <= len(list((tmp_path / "runs").glob("*.parquet"))) <= 4  # arrays are replaced too
     table.sweep_temporaries(tmp_path)
     complete(tmp_path)
@@ -177,22 +155,22 @@ def test_a_bad_value_gets_one_clear_line_and_exit_code_2(arguments, words):
         assert word in done.stderr
 
 
-def test_the_sweeps_are_listed_and_a_dry_run_announces(tmp_path):
+def test_the_sweeps_are_listed_and_a_dry_run_announces(tmp_path, monkeypatch, capsys):
     program = [sys.executable, str(ROOT / "studies" / "run_sweep.py")]
     listed = subprocess.run([*program, "--list"], env=ENV, capture_output=True, text=True, check=True).stdout
     assert all(path.stem in listed for path in (ROOT / "studies" / "sweeps").glob("*.py"))
-    dry = subprocess.run(
-        [*program, str(TINY), "--dry-run", "--out", str(tmp_path)], env=ENV, capture_output=True, text=True, check=True
-    )
-    sweep = load(TINY, 1.0)
-    assert f"{len(sweep.pretrainings)} runs" in dry.stdout and f"{sweep.n_rows} rows" in dry.stdout
+    monkeypatch.setattr(sys, "argv", [program[1], str(TINY), "--dry-run", "--out", str(tmp_path)])
+    assert run_sweep(ROOT / "studies" / "sweeps") == 0
+    said, sweep = capsys.readouterr().out, load(TINY, 1.0)
+    assert f"{len(sweep.pretrainings)} runs" in said and f"{sweep.n_rows} rows" in said
     assert not list(tmp_path.iterdir())
 
 
 def test_an_interrupt_says_how_to_resume(tmp_path):
     process = subprocess.Popen(
-        command(tmp_path, "--jobs", "2"), env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+        command(tmp_path, "--jobs", "2"), env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell has its background jobs ignore
+    )  # fmt: skip
     while not (tmp_path / "runs").exists():
         time.sleep(0.05)
     time.sleep(0.5)

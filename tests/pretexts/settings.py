@@ -10,7 +10,7 @@ from torch.func import functional_call, stack_module_state
 
 import interface.pretexts
 from interface.encoders import MLP, Recurrent, initialise
-from interface.populations import Glyphs, HiddenMarkov
+from interface.populations import Examples, Glyphs, HiddenMarkov
 from interface.pretexts import (
     Autoencoding,
     BarlowTwins,
@@ -44,6 +44,19 @@ PRETEXTS = [
     Permutation(image=True), Permutation(n=24), Rotation(), SelfDistillation(prototypes=12), SpectralContrastive(),
     Supervised(), VariationalAutoencoding(), VariationalAutoencoding(hidden=20),
 ]  # fmt: skip
+EXACT = [  # with a closed form of the population loss, and of its floor, on a source with moments
+    Autoencoding(), BarlowTwins(), CrossView(), Denoising(), FixedMask(), MultiTask(), SpectralContrastive(),
+]  # fmt: skip
+SETTINGS = [  # one task trained in two ways
+    (InfoNCE(), InfoNCE(temperature=0.7)),
+    (MaskedPrediction(), MaskedPrediction(rate=0.8)),
+    (MaskedPrediction(patch=4), MaskedPrediction(patch=4, rate=0.2)),
+    (MaskedTokens(4), MaskedTokens(4, rate=0.6)),
+    (BarlowTwins(), BarlowTwins(weight=0.01)),
+    (VariationalAutoencoding(), VariationalAutoencoding(beta=4.0)),
+    (Clustering(prototypes=12), Clustering(prototypes=12, temperature=0.5, sharpness=0.2)),
+    (SelfDistillation(prototypes=12), SelfDistillation(prototypes=12, temperature=0.3, sharpness=0.2, momentum=0.5)),
+]
 TOKENS = (MaskedTokens, NextToken)
 
 
@@ -66,6 +79,11 @@ def modules(pretext: Pretext, seed: int = 0, features: int = 5) -> tuple[Any, An
     encoder = encoder_of(pretext, features).build(source.input_dim if seen is None else len(seen))
     head = pretext.head(source.input_dim, features, source.n_classes)
     return initialise(encoder, generator("encoder", seed)), head if head is None else initialise(head, generator("head", seed))
+
+
+def one_view(x: torch.Tensor) -> Examples:
+    """Examples of one view each, without labels."""
+    return Examples(x.unsqueeze(-2), torch.zeros(len(x), dtype=torch.int64))
 
 
 def examples(pretext: Pretext, n: int, seed: int = 0) -> Any:

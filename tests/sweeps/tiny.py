@@ -1,4 +1,4 @@
-"""A sweep of a few seconds, for tests: 3 Gaussian instances and 2 glyph instances with the default design."""
+"""A sweep of two seconds, for tests: 2 Gaussian instances and 2 glyph instances with the default design."""
 
 from interface.encoders import MLP, LinearEncoder
 from interface.measurement import Transfer
@@ -17,12 +17,12 @@ def transfers(run):
 
 def cells(scale=1.0):
     gaussian = [
-        Pretraining(GaussianFactor(index=i), Autoencoding(), LinearEncoder(4), n, Adam(lr), (0, 11, 33, 100, 300), seed)
-        for i in range(round(3 * scale))
+        Pretraining(GaussianFactor(index=i), Autoencoding(), LinearEncoder(4), n, Adam(lr), (0, 11, 33, 100), seed)
+        for i in range(round(2 * scale))
         for seed, (lr, n) in enumerate((lr, n) for lr in (1e-3, 1e-2) for n in (32, 128, 10_000))
     ]
     glyphs = [
-        Pretraining(Glyphs(index=i), Autoencoding(), MLP(32, 8), n, Adam(lr), (0, 8, 24, 72), views=4)
+        Pretraining(Glyphs(index=i), Autoencoding(), MLP(32, 8), n, Adam(lr), (0, 24, 72), views=4)
         for i in range(2)
         for lr in (3e-4, 3e-3)
         for n in (30, 500)
