@@ -11,7 +11,7 @@ from torch import Tensor
 
 from interface.adaptations._base import Predictor
 from interface.adaptations._samples import problem, values_of
-from interface.convex import SoftmaxFit, SquaredFit
+from interface.convex import SoftmaxBallFit, SoftmaxFit, SquaredFit
 from interface.convex._base import as_features, class_targets
 
 
@@ -97,7 +97,7 @@ class SoftmaxPredictor(ClassPredictor):
         single: whether it was fitted on features (n, d), so that losses are (n,).
     """
 
-    solution: SoftmaxFit
+    solution: SoftmaxFit | SoftmaxBallFit
     single: bool = False
 
     @property

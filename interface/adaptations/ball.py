@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,36 +11,23 @@ import torch
 from torch import Tensor
 
 from interface.adaptations._base import Labelled, Probe, Soft, two_sided
-from interface.adaptations._heads import ClassPredictor
+from interface.adaptations._heads import SoftmaxPredictor
 from interface.adaptations._limits import bounded_lower_limit
-from interface.adaptations._samples import checked, is_real, is_single, problem
-from interface.convex import SoftmaxBallFit, fit_softmax_ball
+from interface.adaptations._samples import checked, is_real, is_single
+from interface.convex import fit_softmax_ball
 from interface.convex._base import as_features, as_tensor
 from interface.core import Bracket
 
 
 @dataclass(frozen=True)
-class BallPredictor(ClassPredictor):
-    """Class probabilities softmax(W z + b) of features that are clipped radially.
+class BallPredictor(SoftmaxPredictor):
+    """Class probabilities softmax(W z + b) of features that are clipped radially; `clip` is the largest norm of (z, 1)."""
 
-    Args:
-        solution: what was fitted, E heads; clip: the largest norm of (z, 1).
-        single: whether it was fitted on features (n, d), so that losses are (n,).
-    """
-
-    solution: SoftmaxBallFit
-    clip: float
-    single: bool = False
-
-    @property
-    def size(self) -> tuple[int, int, int]:
-        heads, classes, d = self.solution.weight.shape
-        return heads, classes, d
+    clip: float = field(kw_only=True)
 
     def logits(self, x: Tensor, e: int) -> Tensor:
         """W z + b on the clipped features, (C, n)."""
-        z = clipped(x.double(), self.clip)
-        return problem(self.solution.weight, e) @ z.mT + problem(self.solution.intercept, e).unsqueeze(1)
+        return super().logits(clipped(x.double(), self.clip), e)
 
 
 @dataclass(frozen=True)
@@ -94,7 +81,7 @@ class LinearBall(Probe):
         if is_real(y, x.shape[1], n_classes):
             raise ValueError("LinearBall: labels are real numbers; allowed: classes. Their squared loss has no bound")
         solution = fit_softmax_ball(clipped(x.double(), self.clip), y, radius=self.radius, n_classes=n_classes)
-        return BallPredictor(solution, self.clip, is_single(features, y))
+        return BallPredictor(solution, is_single(features, y), clip=self.clip)
 
     def brackets(self, fit: Labelled, test: Labelled, *, soft: Soft | None = None, n_classes: int | None = None) -> list[Bracket]:
         """Brackets of the least log loss in the ball, in nats, with a lower limit that holds at every sample size.

@@ -116,11 +116,6 @@ def measured(frame: pd.DataFrame, *extra: str) -> pd.DataFrame:
     return table[(table["strength"] == 0).to_numpy()]
 
 
-def last(table: pd.DataFrame) -> pd.DataFrame:
-    """The last checkpoint of every run."""
-    return table[table["step"] == table.groupby("run", observed=True)["step"].transform("max")]
-
-
 def per_instance(table: pd.DataFrame, number: Callable[[pd.DataFrame], float]) -> pd.Series:
     """One number an instance, nan where it cannot be taken."""
     groups = {str(name): rows for name, rows in table.groupby("instance", observed=True)}

@@ -5,18 +5,19 @@ from __future__ import annotations
 import pandas as pd
 
 from interface.analysis import SUPERVISED
+from interface.table import last_checkpoints
 
 PROBE, FINE_TUNING, PROBE_FIRST = "LinearProbe", "FineTuning", "ProbeThenFineTuning"
 _PAIR = ("instance", "run", "step", "shift", "strength", "target", "n_labels", "depth", "readout", "replicate")
 
 
-def last_checkpoints(frame: pd.DataFrame) -> pd.DataFrame:
+def last_self_supervised(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of the last step of every run, without supervised pretexts.
 
     Raises:
         ValueError: if they come in several units, which are never pooled.
     """
-    rows = frame[(frame["step"] == frame.groupby("run", observed=True)["step"].transform("max")) & (frame["pretext"] != SUPERVISED)]
+    rows = last_checkpoints(frame[frame["pretext"] != SUPERVISED])
     kinds = sorted(map(str, rows["unit"].unique())) if "unit" in rows.columns else []
     if len(kinds) > 1:
         raise ValueError(f"test: frame holds {len(kinds)} kinds of unit ({', '.join(kinds)}), which are never pooled; pass one")

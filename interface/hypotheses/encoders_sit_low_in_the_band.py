@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from interface.hypotheses._explored import Exploration, Question, last, measured, per_instance
+from interface.hypotheses._explored import Exploration, Question, measured, per_instance
 from interface.hypotheses._planted_exploration import planted_columns
+from interface.table import last_checkpoints
 
 QUESTION = Question(
     name="encoders_sit_low_in_the_band",
@@ -19,7 +20,7 @@ QUESTION = Question(
 
 def look(frame: pd.DataFrame) -> list[tuple[str, pd.Series, str]]:
     """One answer a pretext."""
-    table = last(measured(frame, "position"))
+    table = last_checkpoints(measured(frame, "position"))
     table = table[np.isfinite(table["position"].to_numpy(dtype=float))]
     return [
         (str(pretext), per_instance(rows, lambda here: float(here["position"].mean()) - 0.5), f"{len(rows)} encoders")

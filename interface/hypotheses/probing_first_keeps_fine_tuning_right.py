@@ -7,7 +7,7 @@ import pandas as pd
 
 from interface.hypotheses._base import Claim, ClaimResult, Hypothesis, over_instances, untestable
 from interface.hypotheses._planted import planted_adaptations
-from interface.hypotheses._rows import FINE_TUNING, PROBE_FIRST, differences, last_checkpoints
+from interface.hypotheses._rows import FINE_TUNING, PROBE_FIRST, differences, last_self_supervised
 
 CLAIM = Claim(
     number=7,
@@ -35,7 +35,7 @@ def test(frame: pd.DataFrame) -> ClaimResult:
     Source: Kumar et al., "Fine-tuning can distort pretrained features and underperform out-of-distribution", ICLR 2022,
         arXiv:2202.10054.
     """
-    rows = last_checkpoints(frame)
+    rows = last_self_supervised(frame)
     rows = rows[rows["strength"].fillna(0) > 0]
     rows = rows[rows["strength"] == rows.groupby("shift")["strength"].transform("max")]
     gaps = differences(rows, FINE_TUNING, PROBE_FIRST)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from interface.hypotheses._explored import Exploration, Question, last, measured, per_instance
+from interface.hypotheses._explored import Exploration, Question, measured, per_instance
 from interface.hypotheses._planted_exploration import planted_sizes
+from interface.table import last_checkpoints
 
 QUESTION = Question(
     name="size_works_through_the_loss",
@@ -19,7 +20,7 @@ QUESTION = Question(
 
 def look(frame: pd.DataFrame) -> list[tuple[str, pd.Series, str]]:
     """Two answers: the indirect effect by the product of coefficients in each instance, and the direct effect."""
-    table = last(measured(frame, "n_params"))
+    table = last_checkpoints(measured(frame, "n_params"))
     table = table.assign(size=np.log(table["n_params"].astype(float)))
     if table["n_params"].nunique() < 2:
         return []

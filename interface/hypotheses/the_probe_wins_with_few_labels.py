@@ -7,7 +7,7 @@ import pandas as pd
 
 from interface.hypotheses._base import Claim, ClaimResult, Hypothesis, over_instances, untestable
 from interface.hypotheses._planted import planted_adaptations
-from interface.hypotheses._rows import FINE_TUNING, PROBE, differences, last_checkpoints
+from interface.hypotheses._rows import FINE_TUNING, PROBE, differences, last_self_supervised
 
 CLAIM = Claim(
     number=6,
@@ -35,7 +35,7 @@ def test(frame: pd.DataFrame) -> ClaimResult:
 
     Source: Berger, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 1982 (intersection-union).
     """
-    rows = last_checkpoints(frame)
+    rows = last_self_supervised(frame)
     rows = rows[(rows["strength"].fillna(0) == 0) & rows["n_labels"].notna()] if "n_labels" in rows.columns else rows.iloc[:0]
     gaps = differences(rows, FINE_TUNING, PROBE)
     if gaps.empty or gaps["n_labels"].nunique() < 2:

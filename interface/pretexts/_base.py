@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from interface.core import Bracket, Estimate
 from interface.encoders import Linear
@@ -181,6 +182,17 @@ def decoder(features: int, hidden: int | None, outputs: int) -> nn.Module:
     if hidden is None:
         return Linear(features, outputs)
     return nn.Sequential(OrderedDict(hidden=Linear(features, hidden), relu=nn.ReLU(), output=Linear(hidden, outputs)))
+
+
+def squared_error(prediction: Tensor, target: Tensor, counted: Tensor | None = None) -> Tensor:
+    """Squared error (...,) of a prediction (..., d), summed over the d entries, in one pass forwards and one backwards.
+
+    Args:
+        prediction: (..., d); target: the same, or (n, d) that leading runs share.
+        counted: 1 at the entries to sum, 0 at the others, of a target's shape; None sums all.
+    """
+    squares = mse_loss(prediction, target.expand(prediction.shape), reduction="none")
+    return (squares if counted is None else squares * counted).sum(-1)
 
 
 def square_side(kind: str, input_dim: int, divisor: int = 1) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from interface.convex import fit_softmax
 from interface.core import Bracket, Estimate
-from interface.pretexts._base import Embed
+from interface.pretexts._base import Embed, squared_error
 
 RANK_CUT = 1e-10  # relative eigenvalue below which a direction of the features counts as absent
 SCORES = 20_000_000  # class scores that a profile holds at once
@@ -119,6 +119,6 @@ def linear_prediction_profile(embed: Embed, inputs: tuple[Tensor, Tensor], targe
     fit, test = (with_constant(embed(x)) for x in inputs)
     y_fit, y_test = (t.double() for t in targets)
     weight = symmetric_pinv(fit.mT @ fit) @ (fit.mT @ y_fit)
-    low = torch.stack([(z @ w - y_fit).square().sum(-1) for z, w in zip(fit, weight, strict=True)])
-    high = torch.stack([(z @ w - y_test).square().sum(-1) for z, w in zip(test, weight, strict=True)])
+    low = torch.stack([squared_error(z @ w, y_fit) for z, w in zip(fit, weight, strict=True)])
+    high = torch.stack([squared_error(z @ w, y_test) for z, w in zip(test, weight, strict=True)])
     return held_out_bracket(low, high, np.zeros(len(low)))

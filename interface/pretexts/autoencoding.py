@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
-from interface.core import Bracket
 from interface.populations import Examples
-from interface.pretexts._base import Embed, ExactLoss, Pretext, decoder
-from interface.pretexts._profiles import linear_prediction_profile
+from interface.pretexts._reconstruction import Predicted, Reconstruction
 from interface.theory.embedding import Embedding
 from interface.theory.losses import autoencoding_floor, linear_prediction_loss
 from interface.theory.moments import Moments
 from interface.theory.operators import Operator, autoencoding_operator
 
 
-class Reconstruction(NamedTuple):
-    x: Tensor  # (..., n, d) input and pseudolabel
-
-
 @dataclass(frozen=True)
-class Autoencoding(Pretext):
+class Autoencoding(Reconstruction):
     """Squared reconstruction error summed over the d entries; squared units of the input. Profiled over affine decoders.
 
     Args:
@@ -37,31 +29,12 @@ class Autoencoding(Pretext):
 
     hidden: int | None = None
 
-    @property
-    def closed_form(self) -> bool:
-        return self.hidden is None
+    def view(self, examples: Examples, noise: Tensor | None) -> Predicted:
+        x = examples.x[..., 0, :]
+        return Predicted(x, x)
 
-    @property
-    def profile_class_differs(self) -> bool:
-        return self.hidden is not None
-
-    def view(self, examples: Examples, noise: Tensor | None) -> Reconstruction:
-        return Reconstruction(examples.x[..., 0, :])
-
-    def head(self, input_dim: int, features: int, n_classes: int | None) -> nn.Module:
-        return decoder(features, self.hidden, input_dim)
-
-    def loss(self, embed: Embed, head: Embed | None, views: Reconstruction) -> Tensor:
-        assert head is not None
-        return (head(embed(views.x)) - views.x).square().sum(-1)
-
-    def profile(self, embed: Embed, fit: Reconstruction, test: Reconstruction) -> list[Bracket]:
-        return linear_prediction_profile(embed, (fit.x, test.x), (fit.x, test.x))
-
-    def exact(self, embedding: Embedding, moments: Moments, head: Mapping[str, np.ndarray]) -> ExactLoss:
-        everything = tuple(range(len(moments.covariance)))
-        raw = linear_prediction_loss(embedding, moments, everything, head=(head["weight"], head["bias"])) if head else None
-        return ExactLoss(raw, linear_prediction_loss(embedding, moments, everything))
+    def population_loss(self, embedding: Embedding, moments: Moments, head: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+        return linear_prediction_loss(embedding, moments, head=head)
 
     def floor(self, moments: Moments, rank: int, *, linear: bool) -> float:
         return autoencoding_floor(moments.covariance, rank)

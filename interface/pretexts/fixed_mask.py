@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from interface.core import Bracket
 from interface.encoders import Linear
 from interface.populations import Examples
-from interface.pretexts._base import Embed, ExactLoss, Pretext
+from interface.pretexts._base import Embed, ExactLoss, Pretext, squared_error
 from interface.pretexts._profiles import linear_prediction_profile
 from interface.theory.embedding import Embedding
 from interface.theory.losses import fixed_mask_floor, linear_prediction_loss
@@ -47,14 +47,14 @@ class FixedMask(Pretext):
 
     def view(self, examples: Examples, noise: Tensor | None) -> Blocks:
         x = examples.x[..., 0, :]
-        return Blocks(x[..., 0::2], x[..., 1::2])
+        return Blocks(x[..., 0::2].contiguous(), x[..., 1::2])  # products would copy every second column each time
 
     def head(self, input_dim: int, features: int, n_classes: int | None) -> nn.Module:
         return Linear(features, len(self.hidden(input_dim)))
 
     def loss(self, embed: Embed, head: Embed | None, views: Blocks) -> Tensor:
         assert head is not None
-        return (head(embed(views.visible)) - views.hidden).square().sum(-1)
+        return squared_error(head(embed(views.visible)), views.hidden)
 
     def profile(self, embed: Embed, fit: Blocks, test: Blocks) -> list[Bracket]:
         return linear_prediction_profile(embed, (fit.visible, test.visible), (fit.hidden, test.hidden))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from interface.core import Bracket
 from interface.populations import Examples
-from interface.pretexts._base import Embed, Pretext, decoder, square_side
+from interface.pretexts._base import Embed, Pretext, decoder, square_side, squared_error
 from interface.pretexts._profiles import held_out_bracket, symmetric_pinv, whitening
 
 RATE = 0.5
@@ -72,8 +72,7 @@ class MaskedPrediction(Pretext):
 
     def loss(self, embed: Embed, head: Embed | None, views: Masked) -> Tensor:
         assert head is not None
-        error = (head(embed(views.visible)) - views.target) * views.hidden
-        return error.square().sum(-1) / self.rate
+        return squared_error(head(embed(views.visible)), views.target, views.hidden) / self.rate
 
     def profile(self, embed: Embed, fit: Masked, test: Masked) -> list[Bracket]:
         """Affine heads: one weighted least-squares problem for every entry, over the examples in which it is hidden.
@@ -103,4 +102,4 @@ class MaskedPrediction(Pretext):
         return (symmetric_pinv(normal) @ right.unsqueeze(-1)).squeeze(-1).float()  # directions without variance were dropped
 
     def _losses(self, a: Tensor, weight: Tensor, views: Masked) -> Tensor:
-        return ((a @ weight.mT - views.target) * views.hidden).square().sum(-1) / RATE
+        return squared_error(a @ weight.mT, views.target, views.hidden) / RATE

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from interface.core import Bracket
 from interface.encoders import Linear
 from interface.populations import Examples
-from interface.pretexts._base import Embed, ExactLoss, Pretext
+from interface.pretexts._base import Embed, ExactLoss, Pretext, squared_error
 from interface.pretexts._profiles import linear_prediction_profile
 from interface.seeds import generator
 from interface.theory.embedding import Embedding
@@ -91,7 +91,7 @@ class MultiTask(Pretext):
 
     def loss(self, embed: Embed, head: Embed | None, views: Tasks) -> Tensor:
         assert head is not None
-        return (head(embed(views.x)) - views.target).square().mean(-1)
+        return squared_error(head(embed(views.x)), views.target) / self.tasks
 
     def profile(self, embed: Embed, fit: Tasks, test: Tasks) -> list[Bracket]:
         scale = self.tasks**-0.5  # the profile sums over targets, the task averages

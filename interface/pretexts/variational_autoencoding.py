@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from interface.core import Bracket
 from interface.encoders import Linear
 from interface.populations import Examples
-from interface.pretexts._base import Embed, Pretext, decoder
+from interface.pretexts._base import Embed, Pretext, decoder, squared_error
 from interface.pretexts._profiles import held_out_bracket, inverse_root
 from interface.theory.moments import Moments
 from interface.theory.probabilistic_pca import variational_floor
@@ -94,7 +94,7 @@ class VariationalAutoencoding(Pretext):
         found = head(torch.cat([mean, noise], dim=-1))
         d = views.x.shape[-1]
         reconstruction, log_variance = found[..., :d], found[..., d:]
-        error = (reconstruction - views.x).square().sum(-1) / self.variance
+        error = squared_error(reconstruction, views.x) / self.variance
         divergence = (mean.square() + log_variance.exp() - log_variance - 1).sum(-1)
         return 0.5 * (error + d * math.log(2 * math.pi * self.variance) + self.beta * divergence)
 
@@ -119,7 +119,7 @@ class VariationalAutoencoding(Pretext):
         return left * (gain / explained.sqrt()), self.variance / explained, right * gain.unsqueeze(-1)
 
     def _losses(self, x: Tensor, u: Tensor, spread: Tensor, back: Tensor) -> Tensor:
-        error = (x - u @ back).square().sum(-1) + spread @ back.square().sum(-1)
+        error = squared_error(u @ back, x) + spread @ back.square().sum(-1)
         divergence = u.square().sum(-1) + (spread - spread.log() - 1).sum()
         return 0.5 * (error / self.variance + x.shape[-1] * math.log(2 * math.pi * self.variance) + divergence)
 

@@ -5,10 +5,11 @@ from interface.report.adapt_against_pre import adapt_against_pre, band_of
 from interface.report.analysis_page import analysis_figure, analysis_page, write_analysis_page
 from interface.report.answer import answer, write_answer
 from interface.report.numbers import numbers, write_numbers
-from interface.report.over_instances import last_checkpoints, over_instances
+from interface.report.over_instances import over_instances
 from interface.report.page import page, write_page
 from interface.report.trajectories import trajectories
 from interface.report.verdicts import numbers_by_cell, verdicts
+from interface.table import last_checkpoints
 
 __all__ = [
     "adapt_against_pre",

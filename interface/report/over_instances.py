@@ -100,16 +100,6 @@ def over_instances(
     return figure
 
 
-def last_checkpoints(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the last step of every run.
-
-    Raises:
-        ValueError: if the table lacks a run's name or step.
-    """
-    _base.require(table, ["run", "step"], WHO)
-    return table[table["step"] == table.groupby("run")["step"].transform("max")]
-
-
 def mean_and_interval(values: pd.Series) -> tuple[float, float, float]:
     """Mean of one value a unit with its 95% Student interval; both ends nan for fewer than two units."""
     mean = cluster_mean(values.to_numpy(), range(len(values)))

@@ -16,12 +16,23 @@ def regression(n=60, d=4, outputs=1, seed=0):
     return x, x @ rng.normal(size=(d, outputs)) + rng.normal(size=(n, outputs)) + 5
 
 
+def about_mean(x):
+    x = x - x.mean(0)
+    return x - x.mean(0)  # the first mean of large values has round-off of its own
+
+
+def penalised(x, y, ridge):
+    """Least mean squared errors plus penalty (k,), by LAPACK's SVD of the centred rows with those of the penalty below."""
+    a = np.vstack([about_mean(x) / len(x) ** 0.5, (ridge / 2) ** 0.5 * np.eye(x.shape[1])])
+    b = np.vstack([about_mean(y) / len(y) ** 0.5, np.zeros((x.shape[1], y.shape[1]))])
+    return ((b - a @ np.linalg.lstsq(a, b)[0]) ** 2).sum(0)
+
+
 def least_squares(x, y):
     """Minimal mean squared errors (k,) with an intercept, by LAPACK's SVD on centred, scaled columns."""
-    centred = x - x.mean(0)
+    centred, target = about_mean(x), about_mean(y)
     scale = np.sqrt((centred**2).sum(0))
     centred = centred[:, scale > 0] / scale[scale > 0]
-    target = y - y.mean(0)
     return np.mean((target - centred @ np.linalg.lstsq(centred, target, rcond=1e-9)[0]) ** 2, 0)
 
 
@@ -145,6 +156,77 @@ def test_a_penalised_fit_solves_its_normal_equations(ridge):
     assert fit.status == ["ok"] and (fit.lower[0].numpy() <= best + 1e-12).all()
     wide = fit_squared(np.random.default_rng(0).normal(size=(10, 30)), np.random.default_rng(1).normal(size=10), ridge=ridge)
     assert wide.status == ["ok"] and float(wide.value) > 0  # a penalty leaves no fit vacuous
+
+
+def designed(condition, noise, *, n=500, d=6, offset=0.0, seed=0):
+    """(x (n, d), y (n, k), least mean squared errors (k,)), known by construction: y = Q a + noise[k] times a unit part across Q.
+
+    The singular values of x about its mean fall to 1 / condition, and y varies as much along the last as along the first.
+    """
+    rng = np.random.default_rng(seed)
+    full = np.linalg.qr(np.column_stack([np.ones(n), rng.normal(size=(n, d + len(noise)))]))[0] * np.sqrt(n)
+    q, across = full[:, 1 : d + 1], full[:, d + 1 :]
+    x = q * np.geomspace(1, 1 / condition, d) @ np.linalg.qr(rng.normal(size=(d, d)))[0] + offset
+    return x, q @ rng.normal(size=(d, len(noise))) + across * noise + offset, np.square(noise)
+
+
+@pytest.mark.parametrize("condition", [1.0, 30.0, 1e3, 2e4])
+def test_outputs_of_any_residual_have_their_value_to_many_digits(condition):
+    x, y, least = designed(condition, noise := np.array([1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6]))
+    fit = fit_squared(x, y)
+    size = np.finfo(float).eps * condition * np.sqrt((y**2).mean(0))  # of what rounding x and y alone moves residuals by
+    error = np.abs(fit.value[0].numpy() - least)
+    assert (error <= 1e-10 * least + 4 * noise * size + 30 * size**2).all()
+    assert (fit.lower[0].numpy() <= least + error).all() and (fit.gap[0].numpy() <= 1e-9 * least).all() and fit.status == ["ok"]
+
+
+def test_one_output_among_many_keeps_the_digits_it_has_alone():
+    x, y, least = designed(100.0, np.array([1.0] * 20 + [1e-7, 0.0] + [0.1] * 20), n=200)
+    together = fit_squared(x, y)
+    np.testing.assert_allclose(together.value[0, :21], least[:21], rtol=1e-6)
+    np.testing.assert_allclose(together.value[0, 22:], least[22:], rtol=1e-10)
+    assert float(together.value[0, 21]) < 1e-24
+    for column in (0, 20, 21, 41):
+        alone = fit_squared(x, y[:, column])
+        np.testing.assert_allclose(together.value[0, column], alone.value[0, 0], rtol=1e-6, atol=1e-24)
+        np.testing.assert_allclose(together.weight[0, column], alone.weight[0, 0], rtol=1e-9, atol=1e-11)
+
+
+def test_a_problem_of_a_batch_keeps_its_digits_beside_an_interpolated_one():
+    noisy, exact = designed(10.0, np.array([1.0, 0.5])), designed(10.0, np.array([0.0, 1e-5]), seed=1)
+    fit = fit_squared(np.stack([noisy[0], exact[0]]), np.stack([noisy[1], exact[1]]))
+    np.testing.assert_allclose(fit.value, [noisy[2], exact[2]], rtol=1e-8, atol=1e-25)
+    assert torch.equal(fit.value[0], fit_squared(np.stack([noisy[0]] * 2), np.stack([noisy[1]] * 2)).value[0])
+    for x, y in ((exact[0], np.stack([noisy[1], exact[1]])), (np.stack([noisy[0], exact[0]]), exact[1])):  # one of them shared
+        both = fit_squared(x, y)
+        for e in range(2):
+            alone = fit_squared(x if x.ndim == 2 else x[e], y if y.ndim == 2 else y[e])
+            np.testing.assert_allclose(both.value[e], alone.value[0], rtol=1e-8, atol=1e-25)
+            np.testing.assert_allclose(both.intercept[e], alone.intercept[0], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-3])
+@pytest.mark.parametrize("noise", [1.0, 1e-3])
+def test_huge_means_and_columns_of_any_scale(ridge, noise):
+    x, y, _ = designed(1.0, np.full(40, noise), offset=1e7)
+    x = x * np.geomspace(1, 1e-10, 6) if ridge == 0 else x  # a condition number of 1e10; a penalty sees the scale
+    fit = fit_squared(x, y, ridge=ridge)
+    best = penalised(x, y, ridge) if ridge else least_squares(x, y)
+    np.testing.assert_allclose(fit.value[0], best, rtol=1e-9)
+    assert (fit.lower[0].numpy() <= best * (1 + 1e-9)).all() and fit.status == ["ok"]
+
+
+@pytest.mark.parametrize("noise", [1.0, 1e-4])
+def test_collinear_and_constant_columns_with_many_outputs(noise):
+    x, y, least = designed(3.0, np.full(30, noise))
+    y[:, 7] = 0.1
+    extended = np.column_stack([x, x @ np.ones(6), x[:, 0], np.full(len(x), 1e6), np.zeros(len(x))])
+    fit = fit_squared(extended, y)
+    np.testing.assert_allclose(np.delete(fit.value[0].numpy(), 7), np.delete(least, 7), rtol=1e-9)
+    assert float(fit.value[0, 7]) < 1e-30 and fit.status == ["ok"]
+    shrunk = fit_squared(extended, y, ridge=0.02)
+    np.testing.assert_allclose(shrunk.value[0], penalised(extended, y, 0.02), rtol=1e-9, atol=1e-30)
+    assert shrunk.status == ["ok"]
 
 
 @pytest.mark.parametrize("radius", [0.05, 1.0, 4.0, 1e3])
