@@ -14,7 +14,7 @@ from interface.convex._logistic import Softmax, is_wide
 from interface.convex._rows import Rows
 from interface.convex._whitening import Whitened, whiten
 
-ROUNDS = 8  # of Newton's method at most
+ROUNDS = 30  # of Newton's method at most
 DOUBLINGS = 30  # of a w that separates the rows, at most
 CACHED = 20_000_000  # bytes that the problems of one Newton round may take, to stay near the processor
 

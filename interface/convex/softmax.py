@@ -12,7 +12,7 @@ from interface.convex._base import BUDGET, as_features, class_targets, part_of, 
 from interface.convex._newton_cg import solve_penalised
 from interface.convex._newton_dual import solve_whitened
 
-DUAL_RADIUS = 1e3  # a probe of half this norm on whitened features has logits of hundreds: it separates what it can
+DUAL_RADIUS = 1e4  # half this norm on whitened features makes logits of thousands: such a probe separates what it can
 
 
 @dataclass(frozen=True)
