@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -15,12 +18,25 @@ EXHAUSTED = 1e-9  # decrement (nats) below which float32 cannot tell better from
 SETTLED = 1e-3  # decrement (nats) below which a preconditioner serves on
 SAMPLE = 4  # rows a coordinate and class from which the first second moments are formed: all would cost more than they save
 SIMILAR = 4.0  # ratio of two curvatures up to which a factor serves both
-MANY = 8  # rows of coefficients from which products with an inverse save more time than it takes to form
+OFTEN = 128  # coordinates a row of coefficients up to which products with an inverse save more time than it takes to form
 NOISE = 2e-3  # part of the mean variance added to each, times the number of unknowns a row: the moments of few rows are noisy
 JITTER = 1e-7  # of the mean diagonal: float32 round-off
+SMALL = 2_000_000  # multiplications of a pass over the rows, up to which two threads wait longer than they work
 ARMIJO = 1e-4
 BACKTRACKS = 20
 FLATTER = 1.1  # times the decrease of a quadratic with the curvature at w: from there on a longer step is tried
+
+
+@contextmanager
+def one_thread_if(small: bool) -> Iterator[None]:
+    """torch on one thread inside, where pieces of work are too small to be worth sharing."""
+    before = torch.get_num_threads()
+    if small:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def solve_penalised(
@@ -45,7 +61,8 @@ def solve_penalised(
             w = torch.cat([weight * rows.scale, (intercept + weight @ rows.mean).unsqueeze(1)], 1).nan_to_num(0.0, 0.0, 0.0)
         else:
             w[:, -1] = share.logit() if classes == 2 else share.log()
-        w, *proof = newton_cg(problem, w, radius=radius, tolerance=tolerance)
+        with one_thread_if(len(w) * problem.u.numel() < SMALL):
+            w, *proof = newton_cg(problem, w, radius=radius, tolerance=tolerance)
         if classes == 2:
             w = torch.cat([-0.5 * w, 0.5 * w])
         weight = w[:, :-1] / rows.scale
@@ -110,7 +127,7 @@ class Preconditioner:
             system.diagonal().add_(jitter)
             self.factor, failed = torch.linalg.cholesky_ex(system)
             jitter *= 10
-        self.inverse = torch.cholesky_inverse(self.factor) if len(p) > MANY else None
+        self.inverse = torch.cholesky_inverse(self.factor) if len(system) <= OFTEN * len(p) else None
 
     def __call__(self, v: Tensor) -> Tensor:
         v = self.classes @ v
