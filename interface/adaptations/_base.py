@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from interface.adaptations._samples import Labelled as Labelled
-from interface.adaptations._samples import Samples, checked, is_real, problem, side, smoothed
+from interface.adaptations._samples import Samples, checked, is_real, problem, side
 from interface.adaptations._samples import Soft as Soft
 from interface.convex._base import as_features, as_tensor
+from interface.convex._steady import smoothed
 from interface.core import Bracket, Estimate, short_name
 
 

@@ -1,31 +1,12 @@
-"""Penalised linear heads: softmax on standardised features, and least squares, each with a proven gap to its minimum."""
+"""Penalised least squares with a proven gap to its minimum."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from interface.convex import SoftmaxFit, SquaredFit, fit_softmax
+from interface.convex import SquaredFit
 from interface.convex._base import BUDGET, part_of, shared_problems
-
-
-def standardised_softmax(x: Tensor, y: Tensor, *, ridge: float) -> SoftmaxFit:
-    """Softmax fit with ridge / 2 times the squared norm of the weights on features that have mean 0 and variance 1 in the sample.
-
-    Args:
-        x: (E, n, d) features; y: (1|E, n, C) probabilities; ridge: weight of the penalty.
-
-    Returns:
-        SoftmaxFit whose weights are on the features as they were given; `value` and `gap` are the penalised problem's.
-    """
-    x = x.double()
-    mean, scale = x.mean(1, keepdim=True), x.std(1, keepdim=True, correction=0)
-    scale = torch.where(scale > 0, scale, 1.0)
-    fit = fit_softmax((x - mean) / scale, y.squeeze(0) if len(y) == 1 else y, ridge=ridge)
-    weight = fit.weight / scale
-    return replace(fit, weight=weight, intercept=fit.intercept - (weight @ mean.mT).squeeze(2))
 
 
 def penalised_squares(x: Tensor, y: Tensor, *, ridge: float) -> SquaredFit:

@@ -85,18 +85,6 @@ def values_of(labels: Any, n: int, name: str = "labels") -> Tensor:
     return real_targets(y.unsqueeze(-1) if y.ndim == 2 else y, n, name).squeeze(2)
 
 
-def smoothed(labels: Any, n: int, n_classes: int | None) -> Tensor:
-    """Labels (1|E, n, C) with half a count of each class added to every example's share.
-
-    Without features the least loss on them is at (n_c + 1/2) / (n + C/2), the sequential estimator of Krichevsky and Trofimov,
-    IEEE Transactions on Information Theory 27 (1981): no class of a small sample costs infinitely much.
-    """
-    y, classes = class_targets(labels, n, n_classes, several=False)
-    target = torch.nn.functional.one_hot(y, classes).double() if y.ndim == 2 else y
-    share = 0.5 * classes / (n + 0.5 * classes)
-    return (1 - share) * target + share / classes
-
-
 def side(losses: Tensor, status: str = "ok") -> Estimate:
     """Mean of per-example losses (n,) with its standard error; "absent_class" where a loss is infinite."""
     n = len(losses)

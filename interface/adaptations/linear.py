@@ -12,10 +12,10 @@ from torch import Tensor
 from interface.adaptations._base import Labelled, Predictor, Probe, Soft, two_sided
 from interface.adaptations._heads import SoftmaxPredictor, SquaredPredictor
 from interface.adaptations._limits import LEVEL
-from interface.adaptations._penalised import standardised_softmax
-from interface.adaptations._samples import Samples, checked, is_real, is_single, problem, side, smoothed, values_of
-from interface.convex import fit_softmax, fit_squared
+from interface.adaptations._samples import checked, is_real, is_single, problem, side, values_of
+from interface.convex import SoftmaxFit, fit_softmax, fit_squared
 from interface.convex._base import as_features, as_tensor
+from interface.convex._steady import runs_off, smoothed, standardised_softmax
 from interface.convex._whitening import whiten
 from interface.core import Bracket
 
@@ -85,8 +85,9 @@ class LinearProbe(Probe):
         E[low] <= L* <= E[high]: low is the least mean loss on the fit sample, high the mean loss of its minimiser on the test
         sample. Both samples must be independent draws of the target, and the features chosen without them.
 
-        Where the minimum over classes is not attained or not proven, high is the loss of the head that `learn` gives instead:
-        it too is one of the family, found without the test sample, and where the minimiser runs off its losses mean nothing.
+        Where the minimum over classes is not attained or not proven, or attained only where logits spread over hundreds of nats,
+        high is the loss of the head that `learn` gives instead: it too is one of the family, found without the test sample, and
+        where the minimiser runs off, a rare mistake on new data costs as much as its logits are apart.
 
         Args:
             fit: features (E, n, d), or (n, d) for one, and labels (n,), shared, or (E, n).
@@ -122,19 +123,17 @@ class LinearProbe(Probe):
         head = self.fit(samples.x_fit, samples.y_fit, n_classes=samples.n_classes)
         found = two_sided(head, samples, head.solution.gap.flatten().tolist(), head.solution.status)
         if samples.n_classes is not None:
-            return [self._attained(bracket, samples, e) for e, bracket in enumerate(found)]
+            assert isinstance(head.solution, SoftmaxFit)
+            for e in runs_off(head.solution, samples.x_fit):
+                if found[e].high.status == "ok":
+                    other = self.learn(problem(samples.x_fit, e), problem(samples.y_fit, e), n_classes=samples.n_classes)
+                    losses = other.loss(problem(samples.x_test, e), problem(samples.y_test, e))
+                    found[e] = replace(found[e], high=side(losses))
+            return found
         if not self.gaussian:
             return found
         free = samples.x_fit.shape[1] - whiten(samples.x_fit).kept.sum(1)  # the intercept is one of those kept
         return [replace(b, lower_limit=_chi_squared_limit(b.low, problem(free, e))) for e, b in enumerate(found)]
-
-    def _attained(self, bracket: Bracket, samples: Samples, e: int) -> Bracket:
-        """The bracket of problem e with an upper side that some head attains."""
-        if (bracket.solved and bracket.low.status == "ok") or bracket.high.status != "ok":
-            return bracket
-        x, y = problem(samples.x_fit, e), problem(samples.y_fit, e)
-        head = self.learn(x, y, n_classes=samples.n_classes)
-        return replace(bracket, high=side(head.loss(problem(samples.x_test, e), problem(samples.y_test, e))))
 
 
 def _chi_squared_limit(low: Any, free: Tensor) -> float:

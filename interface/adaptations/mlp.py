@@ -11,10 +11,11 @@ from torch import Tensor
 
 from interface.adaptations._base import Labelled, Probe, Soft, upper_only
 from interface.adaptations._heads import ClassPredictor, ValuePredictor
-from interface.adaptations._penalised import penalised_squares, standardised_softmax
-from interface.adaptations._samples import checked, is_real, is_single, problem, smoothed, values_of
+from interface.adaptations._penalised import penalised_squares
+from interface.adaptations._samples import checked, is_real, is_single, problem, values_of
 from interface.convex import SoftmaxFit, SquaredFit
 from interface.convex._base import as_features, as_tensor, part_of
+from interface.convex._steady import smoothed, standardised_softmax
 from interface.core import Bracket
 from interface.seeds import generator as stream
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interface.adaptations._penalised import standardised_softmax
-from interface.adaptations._samples import smoothed
 from interface.adaptations._tuning import Head, Task, Tuning
 from interface.convex import SoftmaxFit, SquaredFit, fit_squared
+from interface.convex._steady import smoothed, standardised_softmax
 
 
 @dataclass(frozen=True, kw_only=True)

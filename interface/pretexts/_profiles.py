@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from interface.convex import fit_softmax
+from interface.convex._steady import steady
 from interface.core import Bracket, Estimate
 from interface.pretexts._base import Embed, squared_error
 
@@ -91,7 +92,8 @@ def classification_profile(
     """Profile over affine softmax heads of the cross-entropy of labels given features (r, n, k); nats.
 
     Features (r, n, t, k) hold t dependent predictions of one example, whose losses are averaged; labels are classes (n,) or
-    (n, t), or probabilities with a last axis C, and may have the run axis too. As many runs at once as memory allows.
+    (n, t), or probabilities with a last axis C, and may have the run axis too. As many runs at once as memory allows. Where a
+    minimiser runs off, the upper side is the loss of a penalised head, as for `LinearProbe`.
     """
     fit = features[0]
     soft = labels[0].is_floating_point()
@@ -102,7 +104,8 @@ def classification_profile(
         z, y = ([t[runs] for t in features], [t[runs] for t in labels] if own else labels)
         rows = y[0].flatten(-3 if soft else -2, -2 if soft else -1) if fit.ndim == 4 else y[0]
         solution = fit_softmax(z[0].flatten(1, -2), rows, n_classes=n_classes)
-        low, high = (_softmax_losses(*side, solution.weight, solution.intercept) for side in zip(z, y, strict=True))
+        low = _softmax_losses(z[0], y[0], solution.weight, solution.intercept)
+        high = _softmax_losses(z[1], y[1], *steady(solution, z[0].flatten(1, -2), rows))
         found += held_out_bracket(low, high, solution.gap, solution.status)
     return found
 
