@@ -41,7 +41,8 @@ def test_what_runs_off_is_replaced_by_a_penalised_head_and_its_neighbours_are_no
     assert torch.equal(weight[0], fit.weight[0]) and float(weight[1].norm()) < 0.2 * float(fit.weight[1].norm())
     target = (torch.nn.functional.one_hot(y, 2).double() * 800 + 0.5) / 801  # half a count of each class
     alone = standardised_softmax(x.unsqueeze(0), target.unsqueeze(0), ridge=1 / 800)
-    torch.testing.assert_close(weight[1], alone.weight[0]), torch.testing.assert_close(intercept[1], alone.intercept[0])
+    torch.testing.assert_close(weight[1], alone.weight[0])
+    torch.testing.assert_close(intercept[1], alone.intercept[0])
 
 
 def test_the_upper_side_of_a_bracket_is_that_of_a_head_that_does_not_run_off():
