@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "interface"
-BASE = {"core", "seeds"}
+BASE = {"core", "seeds", "threads"}
 ALLOWED = {
     "core": set(),
     "seeds": set(),
+    "threads": set(),
     "provenance": set(),
     "estimators": BASE,
     "theory": BASE,

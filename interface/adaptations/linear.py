@@ -15,7 +15,7 @@ from interface.adaptations._limits import LEVEL
 from interface.adaptations._samples import checked, is_real, is_single, problem, side, values_of
 from interface.convex import SoftmaxFit, fit_softmax, fit_squared
 from interface.convex._base import as_features, as_tensor
-from interface.convex._steady import runs_off, smoothed, standardised_softmax
+from interface.convex._steady import learned_softmax, runs_off
 from interface.convex._whitening import whiten
 from interface.core import Bracket
 
@@ -76,8 +76,7 @@ class LinearProbe(Probe):
         if is_real(y, x.shape[1], n_classes):
             return self.fit(features, labels)
         single = is_single(features, y)
-        n = x.shape[1]
-        return SoftmaxPredictor(standardised_softmax(x, smoothed(y, n, n_classes), ridge=1 / n), single)
+        return SoftmaxPredictor(learned_softmax(x, y, n_classes), single)
 
     def brackets(self, fit: Labelled, test: Labelled, *, soft: Soft | None = None, n_classes: int | None = None) -> list[Bracket]:
         """Brackets of the minimal adaptation loss of E representations, in nats or squared units.

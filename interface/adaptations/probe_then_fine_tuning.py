@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from interface.adaptations._tuning import Head, Task, Tuning
 from interface.convex import SoftmaxFit, SquaredFit, fit_squared
-from interface.convex._steady import smoothed, standardised_softmax
+from interface.convex._steady import learned_softmax
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,5 @@ class ProbeThenFineTuning(Tuning):
         if task.n_classes is None:
             solution: SquaredFit | SoftmaxFit = fit_squared(z, labels.unsqueeze(2))
         else:
-            soft = smoothed(labels, labels.shape[1], task.n_classes)
-            solution = standardised_softmax(z, soft, ridge=1 / labels.shape[1])
+            solution = learned_softmax(z, labels, task.n_classes)
         return Head(solution.weight.to(z), solution.intercept.to(z))

@@ -13,7 +13,7 @@ SPARE = 0.05  # part of the tolerance that the residual of a Newton system may c
 ARMIJO = 1e-4
 ROUND_OFF = 1e-14  # of an objective in float64
 CUT = 0.7  # a dual probability that Newton wants below this part of its value, near a separated class, is set to 0
-REPAIRS = 3
+REPAIRS = 10  # at most
 BACKTRACKS = 30
 DOUBLINGS = 6
 FAR = 0.5  # of the dual radius: a longer step does not lead beyond
@@ -82,7 +82,7 @@ def newton_round(
     if len(worth):
         target = (w + step)[worth]
         q = torch.where(q[worth] < CUT * p[worth], 0.0, q[worth])
-        repaired = _repaired(problem[worth], _on_simplex(q), target, factor[worth], radius, accuracy)
+        repaired = _repaired(problem[worth], _on_simplex(q), target, factor[worth], value[worth] - tolerance, radius, accuracy)
         lower[worth] = torch.maximum(lower[worth], repaired)
     return Round(moved, value, lower, -0.5 * slope, factor, length != 1)
 
@@ -109,8 +109,10 @@ def _bound(problem: Softmax, q: Tensor, radius: float) -> tuple[Tensor, Tensor, 
     return entropy, penalised, radius * (residual * ~has_penalty).flatten(1).norm(dim=1)
 
 
-def _repaired(problem: Softmax, q: Tensor, target: Tensor, factor: Tensor, radius: float, accuracy: float) -> Tensor:
-    """Lower bounds (E,) from q moved until its residual vanishes.
+def _repaired(
+    problem: Softmax, q: Tensor, target: Tensor, factor: Tensor, wanted: Tensor, radius: float, accuracy: float
+) -> Tensor:
+    """Lower bounds (E,) from q moved until its residual vanishes, or its entropy has fallen below what is wanted (E,).
 
     A class that the features separate from others has no finite minimiser; the optimal dual point is 0 on the probabilities
     that vanish along the way, and a single Newton step only comes near to that. Here they are 0, and the others are moved.
@@ -123,7 +125,7 @@ def _repaired(problem: Softmax, q: Tensor, target: Tensor, factor: Tensor, radiu
         q = _on_simplex(q * centred(q, product(step, problem.x)).add_(1))
         entropy, penalised, free = _bound(problem, q, radius)
         best = torch.maximum(best, entropy - penalised - free)
-        if (free <= 2 * accuracy * radius).all():
+        if ((free <= 2 * accuracy * radius) | (entropy - penalised < wanted)).all():
             break
     return best
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor
 
-from interface.convex._rows import Rows, bent, between, between_inverse
+from interface.convex._rows import Rows, bending, between, between_inverse
+from interface.threads import one_thread
 
 STEPS = 50  # of Newton's method in float32, at most
 ITERATIONS = 300  # of conjugate gradients in one of them, at most
 REFINEMENTS = 6  # in float64, at most
 FORCING = (1e-8, 0.1)  # squared relative residual of a Newton system, in the preconditioner's norm: between these
+SLACK = 0.8  # times the fourth power of what the last step left of the gradient: no system is solved better than steps are good
 EXHAUSTED = 1e-9  # decrement (nats) below which float32 cannot tell better from worse
 SETTLED = 1e-3  # decrement (nats) below which a preconditioner serves on
 SAMPLE = 4  # rows a coordinate and class from which the first second moments are formed: all would cost more than they save
@@ -27,18 +26,6 @@ BACKTRACKS = 20
 FLATTER = 1.1  # times the decrease of a quadratic with the curvature at w: from there on a longer step is tried
 
 
-@contextmanager
-def one_thread_if(small: bool) -> Iterator[None]:
-    """torch on one thread inside, where pieces of work are too small to be worth sharing."""
-    before = torch.get_num_threads()
-    if small:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def solve_penalised(
     x: Tensor, y: Tensor, ridge: float, tolerance: float, start: tuple[Tensor, Tensor] | None, radius: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -50,23 +37,24 @@ def solve_penalised(
     """
     problems, found, rows = max(len(x), len(y)), [], None
     classes = int(y.max()) + 1 if y.ndim == 2 else y.shape[2]
-    for e in range(problems):
-        if rows is None or len(x) > 1:
-            rows = Rows.of(x[e], ridge, sample=SAMPLE * (1 if classes == 2 else classes) * (x.shape[2] + 1))
-        problem = rows.labelled(y[e if len(y) > 1 else 0], classes)
-        w = torch.zeros(len(problem.moment), x.shape[2] + 1, dtype=torch.float64, device=x.device)
-        share = problem.moment[:, -1].double()
-        if start is not None:
-            weight, intercept = (part[e] if classes > 2 else part[e].diff(dim=0) for part in start)
-            w = torch.cat([weight * rows.scale, (intercept + weight @ rows.mean).unsqueeze(1)], 1).nan_to_num(0.0, 0.0, 0.0)
-        else:
-            w[:, -1] = share.logit() if classes == 2 else share.log()
-        with one_thread_if(len(w) * problem.u.numel() < SMALL):
+    per_row = 1 if classes == 2 else classes
+    with one_thread(per_row * x.shape[1] * (x.shape[2] + 1) < SMALL):
+        for e in range(problems):
+            if rows is None or len(x) > 1:
+                rows = Rows.of(x[e], ridge, sample=SAMPLE * per_row * (x.shape[2] + 1))
+            problem = rows.labelled(y[e if len(y) > 1 else 0], classes)
+            w = torch.zeros(len(problem.moment), x.shape[2] + 1, dtype=torch.float64, device=x.device)
+            share = problem.moment[:, -1].double()
+            if start is not None:
+                weight, intercept = (part[e] if classes > 2 else part[e].diff(dim=0) for part in start)
+                w = torch.cat([weight * rows.scale, (intercept + weight @ rows.mean).unsqueeze(1)], 1).nan_to_num(0.0, 0.0, 0.0)
+            else:
+                w[:, -1] = share.logit() if classes == 2 else share.log()
             w, *proof = newton_cg(problem, w, radius=radius, tolerance=tolerance)
-        if classes == 2:
-            w = torch.cat([-0.5 * w, 0.5 * w])
-        weight = w[:, :-1] / rows.scale
-        found.append((weight, w[:, -1] - weight @ rows.mean, *(w.new_tensor(number) for number in proof)))
+            if classes == 2:
+                w = torch.cat([-0.5 * w, 0.5 * w])
+            weight = w[:, :-1] / rows.scale
+            found.append((weight, w[:, -1] - weight @ rows.mean, *(w.new_tensor(number) for number in proof)))
     weights, intercepts, values, gaps = (torch.stack(parts) for parts in zip(*found, strict=True))
     return weights, intercepts, values, gaps
 
@@ -108,13 +96,14 @@ class Preconditioner:
         before: one of the same problem, whose factor serves on if S is the same and b similar.
     """
 
+    classes: Tensor | None  # 1 where there is one row of coefficients
     factor: Tensor
     inverse: Tensor | None
 
     def __init__(self, rows: Rows, p: Tensor, moments: Tensor, before: Preconditioner | None = None) -> None:
         curvature = between(p)
         size = max(float(curvature.trace()) / max(len(p) - 1, 1), 1e-12)
-        self.classes = (between_inverse(curvature) * size).float()
+        self.classes = (between_inverse(curvature) * size).float() if len(p) > 1 else None
         self.moments, self.size = moments, size
         if before is not None and before.moments is moments and 1 / SIMILAR < size / before.size < SIMILAR:
             self.factor, self.inverse, self.size = before.factor, before.inverse, before.size
@@ -130,7 +119,7 @@ class Preconditioner:
         self.inverse = torch.cholesky_inverse(self.factor) if len(system) <= OFTEN * len(p) else None
 
     def __call__(self, v: Tensor) -> Tensor:
-        v = self.classes @ v
+        v = v if self.classes is None else self.classes @ v
         return torch.cholesky_solve(v.mT, self.factor).mT if self.inverse is None else v @ self.inverse
 
 
@@ -139,17 +128,18 @@ def descend(rows: Rows, w: Tensor, enough: float, nothing: float) -> tuple[Tenso
     the rows, or as near as float32 leads.
     """
     value, p = rows.evaluate(w)
-    precondition, decrement, moments, iterations = None, float("inf"), rows.gram, 0
-    dear = w.shape[1] / (4 + 2 * len(w))  # iterations that take as long as new second moments
+    precondition, decrement, moments, iterations, steep = None, float("inf"), rows.gram, 0, float("inf")
+    dear = w.shape[1] / len(w)  # iterations that take longer than new second moments, which save a third of them
     for _ in range(STEPS):
         gradient = rows.gradient(p, w)
-        if decrement <= EXHAUSTED or value <= nothing or rows.separated(value, p) or float(gradient[:, :-1].norm()) <= enough:
+        if decrement <= EXHAUSTED or value <= nothing or rows.separated(value, p) or _norm(gradient[:, :-1]) <= enough:
             break
         if iterations > dear:
             moments = rows.weighted_gram(p)
         if precondition is None or decrement > SETTLED or iterations > dear:
             precondition = Preconditioner(rows, p, moments, precondition)
-        step, decrement, iterations = _step(rows, p, gradient, 0.3 * enough, precondition)
+        steeper, steep = steep, _norm(gradient)
+        step, decrement, iterations = _step(rows, p, gradient, 0.3 * enough, precondition, forcing=SLACK * (steep / steeper) ** 4)
         moved = _along(rows, w, step, value, decrement)
         if moved is None:
             break
@@ -176,23 +166,27 @@ def _along(rows: Rows, w: Tensor, step: Tensor, value: float, decrement: float) 
     return torch.add(w, step, alpha=length), found, p
 
 
-def _step(rows: Rows, p: Tensor, gradient: Tensor, enough: float, precondition: Preconditioner) -> tuple[Tensor, float, int]:
-    """(Newton step (K, D), decrement, iterations) by conjugate gradients, until the residual has norm `enough` or is small."""
-    u, alpha, penalty = rows.u, 1 / len(rows.u), rows.penalty.float()
+def _step(
+    rows: Rows, p: Tensor, gradient: Tensor, enough: float, precondition: Preconditioner, forcing: float = 0.0
+) -> tuple[Tensor, float, int]:
+    """(Newton step (K, D), decrement, iterations) by conjugate gradients, until the residual has norm `enough` or is small:
+    below a part of it that is as small as the decrement, or `forcing` if that is more.
+    """
+    u, alpha, penalty, bend = rows.u, 1 / rows.u.shape[0], rows.penalty.float(), bending(p)
     residual, step = -gradient, torch.zeros_like(gradient)
     direction = z = precondition(residual)
     rz = _dot(residual, z)
-    wanted = rz * min(max(rz, FORCING[0]), FORCING[1])
+    wanted = rz * min(max(rz, forcing, FORCING[0]), FORCING[1])
     iterations = 0
     while iterations < ITERATIONS:
         iterations += 1
-        image = torch.addmm(penalty * direction, bent(p, direction @ u.mT), u, alpha=alpha)
-        bend = _dot(direction, image)
-        if not bend > 0:
+        image = torch.addmm(penalty * direction, bend(direction @ u.mT), u, alpha=alpha)
+        curvature = _dot(direction, image)
+        if not curvature > 0:
             break
-        step.add_(direction, alpha=rz / bend)
-        residual.sub_(image, alpha=rz / bend)
-        if float(residual.norm()) <= enough:
+        step.add_(direction, alpha=rz / curvature)
+        residual.sub_(image, alpha=rz / curvature)
+        if _norm(residual) <= enough:
             break
         z, previous = precondition(residual), rz
         rz = _dot(residual, z)
@@ -204,3 +198,7 @@ def _step(rows: Rows, p: Tensor, gradient: Tensor, enough: float, precondition: 
 
 def _dot(a: Tensor, b: Tensor) -> float:
     return float((a * b).sum())
+
+
+def _norm(a: Tensor) -> float:
+    return float(torch.linalg.vector_norm(a))

@@ -5,6 +5,7 @@ Two classes are one row of coefficients, the difference of theirs, in the logist
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import log
 
@@ -130,12 +131,11 @@ class Rows:
         return self.x[at].double() - self.mean if self.x.dtype == torch.float64 else self.x[at].double().sub_(self.mean)
 
 
-def bent(p: Tensor, tilt: Tensor) -> Tensor:
-    """Hessian of the log loss in the logits at probabilities p (K, n), times a tilt (K, n) of them, in its place."""
-    if len(p) == 1:
-        return tilt.mul_(p).mul_(1 - p)
-    tilt -= (p * tilt).sum(0)
-    return tilt.mul_(p)
+def bending(p: Tensor) -> Callable[[Tensor], Tensor]:
+    """Hessian of the log loss in the logits at probabilities p (K, n): a tilt (K, n) of them -> its product, in its place."""
+    if p.shape[0] == 1:
+        return (p * (1 - p)).mul
+    return lambda tilt: tilt.sub_((p * tilt).sum(0)).mul_(p)
 
 
 def between(p: Tensor) -> Tensor:

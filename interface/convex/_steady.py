@@ -36,13 +36,23 @@ def steady(fit: SoftmaxFit, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         fit: E problems without penalty; x: (1|E, n, d), labels: (n,), (E, n), (n, C) or (E, n, C) that they were fitted on.
     """
-    weight, intercept, n = fit.weight.clone(), fit.intercept.clone(), x.shape[1]
-    targets = smoothed(labels, n, weight.shape[1])
+    weight, intercept = fit.weight.clone(), fit.intercept.clone()
+    y, classes = class_targets(labels, x.shape[1], weight.shape[1], several=False)
     for e in runs_off(fit, x):
         at = torch.tensor([e], device=x.device)
-        other = standardised_softmax(part_of(x, at), part_of(targets, at), ridge=1 / n)
+        other = learned_softmax(part_of(x, at), part_of(y, at), classes)
         weight[e], intercept[e] = other.weight[0], other.intercept[0]
     return weight, intercept
+
+
+def learned_softmax(x: Tensor, labels: Any, n_classes: int | None) -> SoftmaxFit:
+    """The head that N labels give: half a count of each class, features standardised on the sample, and a penalty of 1 / N.
+
+    Args:
+        x: (E, N, d) features; labels: (N,), (E, N), (N, C) or (E, N, C).
+    """
+    n = x.shape[1]
+    return standardised_softmax(x, smoothed(labels, n, n_classes), ridge=1 / n)
 
 
 def standardised_softmax(x: Tensor, y: Tensor, *, ridge: float) -> SoftmaxFit:

@@ -108,29 +108,38 @@ def _fit(
     x: Tensor, y: Tensor, classes: int, ridge: float, tolerance: float, start: tuple[Tensor, Tensor] | None, radius: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[str]]:
     """(weight, intercept, value, gap, status) of one chunk: x (1|E, n, d), y (1|E, n) or (1|E, n, C)."""
-    problems, d = max(len(x), len(y)), x.shape[2]
     hard = y.ndim == 2
     frequency = y.new_zeros(len(y), classes).scatter_add_(1, y, torch.ones_like(y)) if hard else y.mean(1)
-    weight = torch.zeros(problems, classes, d, dtype=torch.float64, device=x.device)
-    intercept = torch.full_like(weight[..., 0], -torch.inf)
-    value, gap = torch.empty_like(intercept[:, 0]), torch.empty_like(intercept[:, 0])
-    vacuous = torch.zeros_like(value, dtype=torch.bool)
     present = frequency > 0
-    patterns, which = present.expand(problems, -1).unique(dim=0, return_inverse=True)
-    for pattern, occurs in enumerate(patterns):  # problems that lack the same classes; the others are left out
-        at, of = (which == pattern).nonzero().flatten(), occurs.nonzero().flatten()
-        labels = part_of(y, at)
-        labels = (occurs.cumsum(0) - 1)[labels] if hard else labels[..., of]
-        begin = None if start is None else (start[0][at][:, of], start[1][at][:, of])
-        if ridge > 0:
-            w, b, value[at], gap[at] = solve_penalised(part_of(x, at), labels, ridge, tolerance, begin, radius)
-            floor = 0.0 if hard else -torch.special.xlogy(labels, labels).sum(2).mean(1)  # no loss is below it, no penalty below 0
-            gap[at] = torch.minimum(gap[at], value[at] - floor).clamp_min(0)
-        else:
-            w, b, value[at], gap[at], vacuous[at] = solve_whitened(part_of(x, at), labels, tolerance, begin, radius)
-        weight[at[:, None], of], intercept[at[:, None], of] = w, b
+    if present.all():
+        weight, intercept, value, gap, vacuous = _minimised(x, y, ridge, tolerance, start, radius)
+    else:
+        problems = max(len(x), len(y))
+        weight = torch.zeros(problems, classes, x.shape[2], dtype=torch.float64, device=x.device)
+        intercept = torch.full_like(weight[..., 0], -torch.inf)
+        value, gap = torch.empty_like(intercept[:, 0]), torch.empty_like(intercept[:, 0])
+        vacuous = torch.zeros_like(value, dtype=torch.bool)
+        patterns, which = present.expand(problems, -1).unique(dim=0, return_inverse=True)
+        for pattern, occurs in enumerate(patterns):  # problems that lack the same classes; the others are left out
+            at, of = (which == pattern).nonzero().flatten(), occurs.nonzero().flatten()
+            labels = part_of(y, at)
+            labels = (occurs.cumsum(0) - 1)[labels] if hard else labels[..., of]
+            begin = None if start is None else (start[0][at][:, of], start[1][at][:, of])
+            w, b, value[at], gap[at], vacuous[at] = _minimised(part_of(x, at), labels, ridge, tolerance, begin, radius)
+            weight[at[:, None], of], intercept[at[:, None], of] = w, b
     status = [
         "vacuous_lower" if empty else "ok" if proven else "not_converged"
         for empty, proven in zip(vacuous.tolist(), (gap <= tolerance).tolist(), strict=True)
     ]
     return weight, intercept, value, gap, status
+
+
+def _minimised(
+    x: Tensor, y: Tensor, ridge: float, tolerance: float, start: tuple[Tensor, Tensor] | None, radius: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """(weight, intercept, value, gap, vacuous) of problems in which each class occurs."""
+    if ridge == 0:
+        return solve_whitened(x, y, tolerance, start, radius)
+    w, b, value, gap = solve_penalised(x, y, ridge, tolerance, start, radius)
+    floor = 0.0 if y.ndim == 2 else -torch.special.xlogy(y, y).sum(2).mean(1)  # no loss is below it, no penalty below 0
+    return w, b, value, torch.minimum(gap, value - floor).clamp_min(0), torch.zeros_like(gap, dtype=torch.bool)

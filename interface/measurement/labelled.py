@@ -20,7 +20,7 @@ from interface.measurement.transfer import Transfer
 from interface.populations import Examples, Pool, Population
 from interface.seeds import generator
 from interface.theory.head_loss import head_loss
-from interface.training.loop import one_thread
+from interface.threads import one_thread
 
 PROBLEMS = 256  # tuned at once at most,
 MEMORY = 1e9  # and no more than whose activations fit into this many bytes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 from interface.checkpoints import Checkpoint
 from interface.populations import Examples
 from interface.pretexts import Pretext
+from interface.threads import one_thread
 from interface.training.pools import BLOCK, Draws, pool_key
 from interface.training.specification import Pretrained, Pretraining
 from interface.training.stack import Stack
@@ -76,17 +76,6 @@ def _parts(group: list[Pretraining], memory: float) -> Iterator[list[Pretraining
         part.append(run)
         used += a_run + pool
     yield part
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """torch on one thread inside: on models this small several are slower, and the last bits must not depend on their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train(runs: Sequence[Pretraining], device: str, progress: Callable[[int], None]) -> list[Checkpoint]:

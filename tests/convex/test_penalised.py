@@ -6,7 +6,7 @@ import torch
 
 from interface.convex import fit_softmax
 from interface.convex._newton_cg import Preconditioner
-from interface.convex._rows import Rows, bent
+from interface.convex._rows import Rows, bending
 from tests.convex.reference import softmax_minimum, softmax_objective
 
 
@@ -46,7 +46,7 @@ def test_of_two_classes_the_preconditioner_is_the_inverse_hessian():
     rows = Rows.of(torch.tensor(x), 0.1, sample=400).labelled(torch.tensor(y), 2)
     _, p = rows.evaluate(torch.randn(1, 6, generator=torch.Generator().manual_seed(0)))
     v = torch.randn(1, 6, generator=torch.Generator().manual_seed(1))
-    image = bent(p, v @ rows.u.mT) @ rows.u / len(rows.u) + rows.penalty.float() * v
+    image = bending(p)(v @ rows.u.mT) @ rows.u / len(rows.u) + rows.penalty.float() * v
     exact = Preconditioner(rows, p, rows.weighted_gram(p))
     assert float((exact(image) - v).norm()) < 0.02 * float(v.norm())
     assert float((Preconditioner(rows, p, rows.gram)(image) - v).norm()) > 0.05 * float(v.norm())

@@ -127,8 +127,18 @@ def test_a_repaired_dual_point_is_a_bound_wherever_it_starts(ridge):
     for sharpness in (0.1, 1.0, 10.0):
         q = torch.tensor(rng.dirichlet(np.full(3, 1 / sharpness), size=(20, 80))).mT
         near = torch.tensor(0.3 * rng.normal(size=(20, 3, 4)))
-        lower = _repaired(problem, q, near - near.mean(1, keepdim=True), preconditioner(problem, q), 1e3, 1e-10)
+        lower = _repaired(problem, q, near - near.mean(1, keepdim=True), preconditioner(problem, q), torch.full((20,), -torch.inf), 1e3, 1e-10)
         assert (lower <= best + 1e-12).all()
+
+
+def test_many_repairs_prove_the_minimum_of_classes_that_rarely_active_units_separate():
+    rng = np.random.default_rng(986)  # of 4,000 such problems the one that needs more than three
+    scale = rng.choice([3.0, 6.0, 10.0])
+    x = np.maximum(rng.normal(size=(300, 6)) - rng.choice([0.0, 0.5, 1.0, 1.5]), 0)
+    y = (scale * x @ rng.normal(size=(6, 5)) + rng.gumbel(size=(300, 5))).argmax(1)
+    y[:5] = np.arange(5)
+    fit = fit_softmax(x, y)
+    assert fit.status == ["ok"] and float(fit.gap) < 1e-6
 
 
 def test_tiny_features_under_a_tinier_penalty_are_no_null_directions():
