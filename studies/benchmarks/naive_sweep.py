@@ -1,9 +1,12 @@
 """How much faster is the default sweep than a loop over its runs and checkpoints? Lines `name ratio value`; target 5.
 
-    python studies/benchmarks/naive_sweep.py [--steps 2700] [--instances 12] [--pretexts Autoencoding] [--quick]
+    python studies/benchmarks/naive_sweep.py [--threads 2] [--steps 2700] [--instances 12] [--pretexts Autoencoding] [--quick]
 
-The default sweep, or its part of fewer pretexts, instances or steps, end to end, in processor seconds of one thread each. The whole
-of it (`--pretexts all`) takes half an hour. Fewer instances make smaller stacks, fewer steps less training; ours gains least then.
+The default sweep, or its part of fewer pretexts, instances or steps, end to end, in seconds by the clock on a machine that does
+nothing else. Both sides have the same number of threads: ours as one process each, as in `run_sweep.py`, started within the time;
+the loop as threads of torch and of BLAS. The whole sweep (`--pretexts all`) takes half an hour. Fewer instances make smaller
+stacks, fewer steps less training; ours gains least then.
+
 The loop trains one `nn.Module` after the other with `torch.optim.Adam` from the same parameters on the same batches, and measures
 one checkpoint at a time: closed forms in NumPy where the world is Gaussian, scikit-learn's fastest logistic regression on the drawn
 targets, at the loosest tolerance that reaches our gap (found on the first problem; tightened where one of every 20 checked does
@@ -35,7 +38,7 @@ from interface.checkpoints import Checkpoint
 from interface.convex import fit_softmax
 from interface.convex._steady import RUNAWAY
 from interface.core import fingerprint
-from interface.jobs import Work, run_job
+from interface.jobs import Work
 from interface.measurement import Transfer
 from interface.measurement.adaptation import default_draws
 from interface.measurement.batch import Batch
@@ -46,6 +49,7 @@ from interface.pretexts import Pretext
 from interface.seeds import generator
 from interface.sweep import Sweep, load
 from interface.training import Pretrained, Pretraining, pretrain
+from interface.workers import execute
 
 GAP = 1e-6
 CHECKED = 20  # one logistic regression in so many is compared with ours
@@ -68,15 +72,22 @@ def reduced(instances: int, steps: int, pretexts: Sequence[str]) -> Sweep:
     return Sweep("reduced", shorter, whole.transfers)
 
 
-def ours(sweep: Sweep) -> tuple[float, Losses]:
-    """Seconds, and the losses; nan where there is no minimum to compare."""
+SWEEP_FILE = """import sys
+sys.path.insert(0, {folder!r})
+from naive_sweep import reduced
+def cells(scale=1.0):
+    return reduced{size!r}
+"""
+
+
+def ours(sweep: Sweep, path: Path, processes: int) -> tuple[float, Losses]:
+    """Seconds, and the losses; nan where there is no minimum to compare. Several processes read the sweep from its file."""
     with tempfile.TemporaryDirectory() as folder:
-        began = time.process_time()
-        for job in sweep.jobs:
-            _, failures = run_job(job, Work(Path("unused"), 1.0, Path(folder)), lambda seconds: None)
-            assert not failures, failures
+        began = time.perf_counter()
+        _, failures = execute(Work(path, 1.0, Path(folder)), sweep, jobs=processes, progress=lambda seconds: None)
+        assert not failures, failures
         table.compact(folder)
-        seconds = time.process_time() - began
+        seconds = time.perf_counter() - began
         frame = table.read(folder)
     frame = frame[frame["quantity"].isin(["l_pre_profiled", "l_adapt"])].astype({"target": "object"})
     frame.loc[frame["status"].isin(UNATTAINED), "value"] = np.nan
@@ -190,14 +201,14 @@ class Probes:
                 sides.append((model.encoder(run.pretext.inputs(x)).double().numpy(), y))
         (z, y), (z_test, y_test) = sides
         if self.chosen is None:
-            began = time.process_time()
+            began = time.perf_counter()
             self.chosen = min((*fastest(solver, z, y), solver) for solver in SOLVERS)[:0:-1]
-            self.spent += time.process_time() - began
+            self.spent += time.perf_counter() - began
         fitted = logistic(*self.chosen).fit(z, y)
         if self.count % CHECKED == 0:
-            began = time.process_time()
+            began = time.perf_counter()
             fitted = self._checked(fitted, z, y)
-            self.spent += time.process_time() - began
+            self.spent += time.perf_counter() - began
         self.count += 1
         low, high = (log_loss(fitted, *side) for side in ((z, y), (z_test, y_test)))
         logits = fitted.decision_function(z)
@@ -228,9 +239,9 @@ def fastest(solver: str, z: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Seconds and the loosest tolerance at which the solver comes as near to the minimum as ours proves."""
     lower = float(fit_softmax(torch.tensor(z), torch.tensor(y)).lower)
     for tolerance in 10.0 ** np.arange(-2, -11, -1.0):
-        began = time.process_time()
+        began = time.perf_counter()
         fitted = logistic(solver, tolerance).fit(z, y)
-        seconds = time.process_time() - began
+        seconds = time.perf_counter() - began
         if log_loss(fitted, z, y) - lower <= GAP:
             return seconds, float(tolerance)
     return np.inf, 0.0
@@ -241,9 +252,9 @@ def naive(sweep: Sweep, starts: dict[str, dict[str, torch.Tensor]], probes: Prob
     training = measuring = 0.0
     losses: Losses = {}
     for run in sweep.pretrainings:
-        began = time.process_time()
+        began = time.perf_counter()
         models = trained(run, starts[run.run])
-        middle = time.process_time()
+        middle = time.perf_counter()
         for step, model in zip(run.steps, models, strict=True):
             losses[run.run, step, "l_pre_profiled", None, None] = profiled_loss(run, model, step)  # type: ignore[index]
             for transfer in sweep.transfers(run):
@@ -251,7 +262,7 @@ def naive(sweep: Sweep, starts: dict[str, dict[str, torch.Tensor]], probes: Prob
                 loss = gaussian_loss(run, model, transfer.target) if exact else probes.loss(run, model, transfer)
                 losses[run.run, step, "l_adapt", fingerprint(transfer.target), transfer.replicate] = loss
         training += middle - began
-        measuring += time.process_time() - middle
+        measuring += time.perf_counter() - middle
     return training, measuring - probes.spent, losses
 
 
@@ -264,23 +275,28 @@ def starting_points(runs: Sequence[Pretraining]) -> dict[str, dict[str, torch.Te
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=2700)
     parser.add_argument("--instances", type=int, default=12)
     parser.add_argument("--pretexts", nargs="+", default=["Autoencoding"])
     parser.add_argument("--quick", action="store_true", help="12 steps, to see that it runs; its ratio says nothing")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    threadpool_limits(1)
-    size = (1, 12) if options.quick else (options.instances, options.steps)
-    sweep = reduced(*size, options.pretexts)
+    size = (1, 12, options.pretexts) if options.quick else (options.instances, options.steps, options.pretexts)
+    sweep = reduced(*size)
     probes = Probes()
     few = tuple(replace(run, steps=(0, 2)) for run in (sweep.pretrainings[0], sweep.pretrainings[-1]))
-    ours(replace(sweep, pretrainings=few))  # what is imported or prepared at first use is nobody's time
-    fast, losses = ours(sweep)
+    ours(replace(sweep, pretrainings=few), Path("unused"), 1)  # what is imported or prepared at first use is nobody's time
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "reduced.py"
+        path.write_text(SWEEP_FILE.format(folder=str(Path(__file__).parent), size=size))
+        fast, losses = ours(sweep, path, options.threads)
+    torch.set_num_threads(options.threads)
+    threadpool_limits(options.threads)
     training, measuring, by_loop = naive(sweep, starting_points(sweep.pretrainings), probes)
     assert losses.keys() == by_loop.keys(), f"{len(losses.keys() ^ by_loop.keys())} losses were measured on one side only"
     attained = [key for key, loss in losses.items() if np.isfinite(loss) and np.isfinite(by_loop[key])]
     difference = np.array([abs(losses[key] - by_loop[key]) / max(1.0, abs(losses[key])) for key in attained])
+    print(f"naive_sweep threads {options.threads}")
     print(f"naive_sweep runs {len(sweep.pretrainings)}, losses {len(losses)}, with a minimum {len(attained)}")
     print(f"naive_sweep solver {probes.chosen}, {probes.count} fits")
     for name, level in (("median", 0.5), ("99_percent", 0.99), ("largest", 1.0)):

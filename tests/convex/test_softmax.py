@@ -127,7 +127,9 @@ def test_a_repaired_dual_point_is_a_bound_wherever_it_starts(ridge):
     for sharpness in (0.1, 1.0, 10.0):
         q = torch.tensor(rng.dirichlet(np.full(3, 1 / sharpness), size=(20, 80))).mT
         near = torch.tensor(0.3 * rng.normal(size=(20, 3, 4)))
-        lower = _repaired(problem, q, near - near.mean(1, keepdim=True), preconditioner(problem, q), torch.full((20,), -torch.inf), 1e3, 1e-10)
+        lower = _repaired(
+            problem, q, near - near.mean(1, keepdim=True), preconditioner(problem, q), torch.full((20,), -torch.inf), 1e3, 1e-10
+        )
         assert (lower <= best + 1e-12).all()
 
 
