@@ -229,6 +229,39 @@ def test_rows_of_a_run_are_ordered_by_step_and_keep_their_order_within_it(tmp_pa
         assert list(zip(frame["step"], frame["quantity"], strict=True)) == [(0, "z"), (0, "a"), (9, "z"), (9, "a")]
 
 
+def test_a_table_in_many_groups_of_rows_is_read_and_renewed_like_one_in_one(folder, rows, monkeypatch):
+    whole = table.read(table.compact(folder))
+    (folder / "table.parquet").unlink()
+    monkeypatch.setattr("interface.table.store.GROUP", 10)
+    path = table.compact(folder)
+    groups = pq.ParquetFile(path).metadata
+    assert groups.num_row_groups == len(set(whole["run"])) > 1  # a run is never cut
+    pd.testing.assert_frame_equal(table.read(path), whole)
+    first, last = whole["run"].iloc[0], whole["run"].iloc[-1]
+    table.write([row(run=first)], folder / "runs" / f"{first}.parquet")
+    (folder / "runs" / f"{last}.parquet").unlink()  # the table alone holds it
+    for frame in (table.read(folder), table.read(table.compact(folder))):
+        assert frame["run"].tolist() == [first, *whole["run"][whole["run"] != first]]
+        assert frame["value"].tolist() == [0.5, *whole["value"][whole["run"] != first]]
+
+
+@pytest.mark.parametrize("name", ["table.parquet", "runs/all.parquet"])
+def test_a_file_in_any_order_is_read_in_order(tmp_path, name):
+    rows = [row(run=run, step=step, target=target) for target in "vu" for step in (9, 0) for run in "ba"]
+    table.write(rows, tmp_path / name)
+    for frame in (table.read(tmp_path), table.read(table.compact(tmp_path))):
+        found = list(zip(frame["run"], frame["step"], frame["target"], strict=True))
+        assert found == [(run, step, target) for run in "ab" for step in (0, 9) for target in "vu"]
+
+
+@pytest.mark.parametrize("column", ["run", "step"])
+def test_a_run_file_without_what_orders_it_is_named(tmp_path, column):
+    path = table.write([row()], tmp_path / "runs" / "a.parquet")
+    pq.write_table(pq.read_table(path).drop([column]), path)
+    with pytest.raises(ValueError, match=rf"a\.parquet lacks the column\(s\) {column}"):
+        table.read(tmp_path)
+
+
 def test_compaction_is_idempotent(folder):
     first = table.compact(folder).read_bytes()
     assert table.compact(folder).read_bytes() == first

@@ -59,12 +59,12 @@ def conformed(columns: Mapping[str, Any], length: int, origin: str) -> pa.Table:
     if absent:
         raise ValueError(f"{origin} lacks the column(s) {', '.join(absent)}, which every row states")
     arrays = [
-        _typed(columns[name], name, kind, origin) if name in columns else pa.nulls(length, kind) for name, kind in COLUMNS.items()
+        typed(columns[name], name, kind, origin) if name in columns else pa.nulls(length, kind) for name, kind in COLUMNS.items()
     ]
     return pa.table(arrays, schema=pa.schema(list(COLUMNS.items())))
 
 
-def _typed(values: Any, name: str, kind: pa.DataType, origin: str) -> pa.Array | pa.ChunkedArray:
+def typed(values: Any, name: str, kind: pa.DataType, origin: str) -> pa.Array | pa.ChunkedArray:
     try:
         array = values
         if not isinstance(values, (pa.Array, pa.ChunkedArray)):

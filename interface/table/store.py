@@ -15,7 +15,9 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +27,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from interface.core import ROW_KEY, Row
-from interface.table._base import conformed, packed_key, refuse_duplicates, to_arrow, to_pandas
+from interface.table._base import COLUMNS, conformed, packed_key, refuse_duplicates, to_arrow, to_pandas, typed
 
 log = logging.getLogger("interface")
 
 SCHEMA_VERSION = "1"
 TABLE, RUNS = "table.parquet", "runs"
+GROUP = 65_536  # rows that a compacted file holds together, at least
 FOREIGN_LEFTOVER_S = 24 * 3600.0  # another machine's unfinished file counts as abandoned after a day
 
 
@@ -55,7 +58,7 @@ def write(rows: Iterable[Row] | pd.DataFrame, path: str | os.PathLike[str], *, m
     table = to_arrow(rows)
     if not table.num_rows:
         raise ValueError(f"write: no rows for {path}; a finished run has at least one")
-    return _write(table, Path(path), dict(metadata or {}))
+    return _write([table], Path(path), dict(metadata or {}))
 
 
 def read(*paths: str | os.PathLike[str]) -> pd.DataFrame:
@@ -70,13 +73,13 @@ def read(*paths: str | os.PathLike[str]) -> pd.DataFrame:
     """
     if not paths:
         raise ValueError("read: no path given; name a Parquet file or a sweep's folder")
-    return to_pandas(_concatenated([_read_folder(p)[0] if p.is_dir() else _read_file(p)[0] for p in map(Path, paths)]))
+    return to_pandas(_concatenated([_read_folder(p) if p.is_dir() else _read_file(p) for p in map(Path, paths)]))
 
 
 def readable(path: str | os.PathLike[str]) -> bool:
     """Whether a file holds a whole table of this schema; where not, the caller recomputes that run."""
     try:
-        return _read_file(Path(path))[0].num_rows > 0
+        return _read_file(Path(path)).num_rows > 0
     except (ValueError, OSError):
         return False
 
@@ -90,6 +93,8 @@ def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def compact(folder: str | os.PathLike[str]) -> Path:
     """Merges a sweep's run files into one `table.parquet`, atomically; rows by run, step, then original order.
 
+    Runs are read and written one after the other, so that memory does not grow with the table.
+
     Where a run has a file, that file is what counts, so a recomputed run replaces its old rows. A run that only the old
     `table.parquet` holds is kept. Metadata on which all run files agree is kept too. A `table.parquet` that cannot be read
     is made anew from the run files, with a warning.
@@ -98,15 +103,14 @@ def compact(folder: str | os.PathLike[str]) -> Path:
         FileNotFoundError, ValueError: as `read`; also if two files hold the same row.
     """
     folder = Path(folder)
-    if (folder / TABLE).is_file():
-        try:
-            _read_file(folder / TABLE)
-        except Unreadable as fault:
-            log.warning("%s; made anew from %s", fault, folder / RUNS)
-            (folder / TABLE).unlink()
-    table, digests, agreed = _read_folder(folder)
-    refuse_duplicates(to_pandas(table.select(list(ROW_KEY))), f"compact({folder})")
-    return _write(table, folder / TABLE, agreed | {"runs": json.dumps(digests, sort_keys=True)})
+    try:
+        return _compact(folder)
+    except Unreadable as fault:
+        if readable(folder / TABLE) or not (folder / TABLE).is_file():
+            raise
+        log.warning("%s; made anew from %s", fault, folder / RUNS)
+        (folder / TABLE).unlink()
+        return _compact(folder)
 
 
 def sweep_temporaries(folder: str | os.PathLike[str]) -> list[Path]:
@@ -152,16 +156,19 @@ def merge(*paths: str | os.PathLike[str], keep_older: bool = False) -> pd.DataFr
     return frame[~pd.Series(key).duplicated().to_numpy()].reset_index(drop=True)
 
 
-def _write(table: pa.Table, path: Path, extra: dict[str, str]) -> Path:
+def _write(tables: Iterable[pa.Table], path: Path, extra: dict[str, str]) -> Path:
+    """Each table becomes one group of rows in the file."""
     wrong = [key for key, value in extra.items() if not isinstance(value, str) or key == "schema"]
     if wrong:
         raise ValueError(f"write: metadata {wrong[0]!r} is {extra[wrong[0]]!r}; allowed: strings under any name but 'schema'")
-    table = table.replace_schema_metadata({"schema": SCHEMA_VERSION, **extra})
+    schema = pa.schema(list(COLUMNS.items()), metadata={"schema": SCHEMA_VERSION, **extra})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}~{_host()}~{os.getpid()}~{uuid.uuid4().hex[:8]}.tmp"
     try:
         with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+                for table in tables:
+                    writer.write_table(table, row_group_size=table.num_rows)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -175,50 +182,173 @@ def _write(table: pa.Table, path: Path, extra: dict[str, str]) -> Path:
     return path
 
 
-def _read_file(path: Path) -> tuple[pa.Table, dict[str, str]]:
-    content = path.read_bytes()
-    try:
-        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as fault:
-        raise Unreadable(f"{path} is not a readable Parquet file ({fault}); delete it and compute it again") from fault
-    found = _metadata_of(table.schema)
-    if found.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
-        raise ValueError(f"{path} has schema {found['schema']}; this version reads {SCHEMA_VERSION}: install a newer one")
-    return conformed({name: table[name] for name in table.column_names}, table.num_rows, str(path)), found
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    with path.open("rb") as file:
+        try:
+            parquet = pq.ParquetFile(file, page_checksum_verification=True)
+            version = _metadata_of(parquet.schema_arrow).get("schema", SCHEMA_VERSION)
+            if version != SCHEMA_VERSION:
+                raise ValueError(f"{path} has schema {version}; this version reads {SCHEMA_VERSION}: install a newer one")
+            yield parquet
+        except (pa.ArrowException, OSError) as fault:
+            raise Unreadable(f"{path} is not a readable Parquet file ({fault}); delete it and compute it again") from fault
 
 
-def _read_folder(folder: Path) -> tuple[pa.Table, dict[str, str], dict[str, str]]:
-    """Rows of a sweep's folder in stable order, {run file: digest of its content}, metadata on which the run files agree."""
-    files = sorted(path for path in (folder / RUNS).glob("*.parquet") if not path.name.startswith("."))
-    compacted = folder / TABLE
-    if not files and not compacted.is_file():
-        raise FileNotFoundError(f"{folder} holds neither {TABLE} nor {RUNS}/*.parquet; name a file, or the folder of a sweep")
-    parts, held, agreed = [], {}, None
-    if compacted.is_file():
-        table, agreed = _read_file(compacted)
+def _conformed(table: pa.Table, path: Path) -> pa.Table:
+    return conformed({name: table[name] for name in table.column_names}, table.num_rows, str(path))
+
+
+def _read_file(path: Path) -> pa.Table:
+    with _opened(path) as file:
+        return _conformed(file.read(), path)
+
+
+def _read_folder(folder: Path) -> pa.Table:
+    contents = _Contents.of(folder)
+    if len(contents.files) == 1 and contents.files[0].ordered and contents.files[0].path == folder / TABLE:
+        return _read_file(folder / TABLE)  # nothing to put in order
+    return _concatenated(list(contents.by_run()) or [to_arrow([])])
+
+
+def _compact(folder: Path) -> Path:
+    contents = _Contents.of(folder)
+
+    def groups() -> Iterator[pa.Table]:
+        for table in _joined(contents.by_run()):
+            refuse_duplicates(to_pandas(table.select(list(ROW_KEY))), f"compact({folder})")
+            yield table
+
+    return _write(groups(), folder / TABLE, contents.metadata | {"runs": json.dumps(contents.digests, sort_keys=True)})
+
+
+def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Tables of at least GROUP rows, the last perhaps of fewer."""
+    parts: list[pa.Table] = []
+    for table in tables:
         parts.append(table)
-        held = json.loads(agreed.pop("runs", "{}"))
-        agreed.pop("schema", None)
-    present = {path.name: hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest() for path in files}
-    changed = {_run_of(name) for name, digest in present.items() if digest != held.get(name)}
-    digests = {name: digest for name, digest in held.items() if _run_of(name) not in changed} | present
-    newer = []
-    for path in files:
-        if _run_of(path.name) not in changed:
-            continue
-        table, found = _read_file(path)
-        newer.append(table)
-        found.pop("schema", None)
-        agreed = found if agreed is None else {key: value for key, value in agreed.items() if found.get(key) == value}
-    if parts and newer:
-        recomputed = pa.concat_tables([table.select(["run"]) for table in newer]).unify_dictionaries()["run"].cast(pa.string())
-        parts = [parts[0].filter(pc.invert(pc.is_in(parts[0]["run"].cast(pa.string()), recomputed.unique())))]
-    table = _concatenated(parts + newer)
-    run = table["run"].combine_chunks()
-    names = np.asarray(run.dictionary.to_pylist(), dtype=object)
-    rank = np.argsort(np.argsort(names))[run.indices.to_numpy()]
-    order = np.lexsort((table["step"].to_numpy(), rank))  # lexsort is stable: rows keep their order within a checkpoint
-    return table.take(order), digests, agreed or {}
+        if sum(part.num_rows for part in parts) >= GROUP:
+            yield _concatenated(parts)
+            parts = []
+    if parts:
+        yield _concatenated(parts)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of rows.
+
+    Args:
+        runs: those that count in it, by name.
+        ordered: whether all its rows lie in that order and by step, as a compacted file's do.
+        metadata: its key-value metadata but for the schema.
+    """
+
+    path: Path
+    runs: list[str]
+    ordered: bool
+    metadata: dict[str, str]
+
+    @classmethod
+    def of(cls, path: Path) -> _File:
+        found: list[str] = []
+        ordered, last = True, ("", 0)
+        with _opened(path) as file:
+            pairs = _metadata_of(file.schema_arrow)
+            absent = {"run", "step"} - set(file.schema_arrow.names)
+            if absent:
+                raise ValueError(f"{path} lacks the column(s) {', '.join(sorted(absent))}, which every row states")
+            for number in range(file.num_row_groups):
+                group = file.read_row_group(number, ["run", "step"])
+                steps = typed(group["step"], "step", COLUMNS["step"], str(path)).to_numpy()
+                for run, start, stop in _pieces(typed(group["run"], "run", COLUMNS["run"], str(path))):
+                    found.append(run)
+                    ordered &= last <= (run, steps[start]) and bool((np.diff(steps[start:stop]) >= 0).all())
+                    last = (run, steps[stop - 1])
+        pairs.pop("schema", None)
+        return cls(path, sorted(set(found)), ordered, pairs)
+
+    def by_run(self) -> Iterator[pa.Table]:
+        """The rows of one run after the other, by name; of an ordered file a group of rows is held at a time."""
+        wanted, run = set(self.runs), None
+        parts: list[pa.Table] = []
+        with _opened(self.path) as file:
+            for table in _groups(file, self.path) if self.ordered else [_by_name(_conformed(file.read(), self.path))]:
+                for name, start, stop in _pieces(table["run"]):
+                    if name != run and parts:
+                        yield _concatenated(parts)
+                        parts = []
+                    run = name
+                    if run in wanted:
+                        parts.append(table.slice(start, stop - start))
+        if parts:
+            yield _concatenated(parts)
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What counts in a sweep's folder.
+
+    Args:
+        files: the compacted one, then the run files that it does not hold in their present content; none without runs.
+        digests: {run file: digest of its content}.
+        metadata: that on which the files agree.
+    """
+
+    files: list[_File]
+    digests: dict[str, str]
+    metadata: dict[str, str]
+
+    @classmethod
+    def of(cls, folder: Path) -> _Contents:
+        present = sorted(path for path in (folder / RUNS).glob("*.parquet") if not path.name.startswith("."))
+        if not present and not (folder / TABLE).is_file():
+            raise FileNotFoundError(f"{folder} holds neither {TABLE} nor {RUNS}/*.parquet; name a file, or the folder of a sweep")
+        compacted = [_File.of(folder / TABLE)] if (folder / TABLE).is_file() else []
+        held = json.loads(compacted[0].metadata.pop("runs", "{}")) if compacted else {}
+        digests = {path.name: hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest() for path in present}
+        changed = {_run_of(name) for name, digest in digests.items() if digest != held.get(name)}
+        newer = [_File.of(path) for path in present if _run_of(path.name) in changed]
+        recomputed = {run for file in newer for run in file.runs}
+        older = [replace(file, runs=[run for run in file.runs if run not in recomputed]) for file in compacted]
+        agreed = [set(file.metadata.items()) for file in compacted + newer]
+        return cls(
+            [file for file in older + newer if file.runs],
+            {name: digest for name, digest in held.items() if _run_of(name) not in changed} | digests,
+            dict(set.intersection(*agreed)),
+        )
+
+    def by_run(self) -> Iterator[pa.Table]:
+        """The rows of one run after the other: by name, step, then original order. A file is opened when its first run is due."""
+        holders: dict[str, list[_File]] = {}
+        for file in self.files:
+            for run in file.runs:
+                holders.setdefault(run, []).append(file)
+        streams: dict[Path, Iterator[pa.Table]] = {}
+        for run in sorted(holders):
+            pieces = []
+            for file in holders[run]:
+                pieces.append(next(streams.setdefault(file.path, file.by_run())))
+                if run == file.runs[-1]:
+                    del streams[file.path]
+            table = _concatenated(pieces)
+            yield table.take(np.argsort(table["step"].to_numpy(), kind="stable"))
+
+
+def _groups(file: pq.ParquetFile, path: Path) -> Iterator[pa.Table]:
+    return (_conformed(file.read_row_group(number), path) for number in range(file.num_row_groups))
+
+
+def _pieces(runs: pa.ChunkedArray) -> list[tuple[str, int, int]]:
+    """(run, start, stop) of neighbouring rows of one run."""
+    encoded = pc.run_end_encode(runs.cast(pa.string()).combine_chunks())
+    ends = encoded.run_ends.to_pylist()
+    return list(zip(encoded.values.to_pylist(), [0, *ends], ends, strict=False))
+
+
+def _by_name(table: pa.Table) -> pa.Table:
+    """Rows by run, then in their order."""
+    return table.take(pc.sort_indices(table["run"].cast(pa.string())))
 
 
 def _run_of(name: str) -> str:

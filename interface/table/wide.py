@@ -61,15 +61,17 @@ def wide(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
         raise ValueError("wide: the table has no row")
     refuse_duplicates(long, "wide")
     level, representative = _placed(long)
+    first = long.iloc[representative]
+    order = np.lexsort((first["step"], pd.factorize(first["run"].astype(str), sort=True)[0]))
+    representative, rank = representative[order], np.argsort(order)
     filled = _Columns(long, len(representative))
     for rows_of_level, place in level:
-        filled.put(rows_of_level, place)
+        filled.put(rows_of_level, rank[place])
     filled.spread(packed_key(long.iloc[representative], ("run", *CELL)))
     out = pd.concat([_identity(long, representative), filled.frame()], axis=1)
     _exact_is_its_own_bracket(out)
     _a_floor_holds_at_every_step(out)
-    order = np.lexsort((out["step"], pd.factorize(out["run"], sort=True)[0]))
-    return out.iloc[order].reset_index(drop=True).copy()
+    return out
 
 
 def _placed(long: pd.DataFrame) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:

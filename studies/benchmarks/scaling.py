@@ -2,10 +2,11 @@
 
     python studies/benchmarks/scaling.py [--quick]
 
-Runs, targets and rows are doubled twice, each size in a process of its own on one thread: processor seconds and peak resident
-memory. The exponent of time is the slope of log seconds on log size, imports and preparation excluded: 1 is proportional, below 1
-there is a fixed part. `memory_growth` is the peak at the largest size over that at the smallest. Training pools and stored rows
-are what grows with runs and rows: `memory_a_row` says how much in bytes.
+Runs (from as many as one job holds), targets and rows to be stored are doubled twice, each size in a process of its own on one
+thread: processor seconds and peak resident memory. The exponent of time is the slope of log seconds on log size, imports and
+preparation excluded: 1 is proportional, below 1 there is a fixed part. `memory_growth` is the peak at the largest size over that
+at the smallest. Reading is no part of a sweep's work, but of what follows: a table is read whole, `memory_a_row` says in how many
+bytes.
 """
 
 from __future__ import annotations
@@ -18,8 +19,13 @@ import sys
 
 import numpy as np
 
-SIZES = {"runs": (24, 48, 96), "targets": (12, 24, 48), "rows": (100_000, 200_000, 400_000)}
-QUICK = {"runs": (2, 4, 8), "targets": (1, 2, 4), "rows": (1_000, 2_000, 4_000)}
+SIZES = {
+    "runs": (192, 384, 768),
+    "targets": (12, 24, 48),
+    "rows": (200_000, 400_000, 800_000),
+    "reading": (100_000, 200_000, 400_000),
+}
+QUICK = {"runs": (2, 4, 8), "targets": (1, 2, 4), "rows": (1_000, 2_000, 4_000), "reading": (1_000, 2_000, 4_000)}
 
 PIECES = {
     "runs": """
@@ -61,9 +67,15 @@ for index in range(size // 1000):
     table.write(rows(f"r{index}"), Path(place) / "runs" / f"r{index}.parquet")
 def work():
     table.compact(place)
-    table.wide(table.read(place))
 """,
 }
+
+PIECES["reading"] = PIECES["rows"].replace(
+    "def work():\n    table.compact(place)",
+    """table.compact(place)
+def work():
+    table.wide(table.read(place))""",
+)
 
 FRAME = """
 import json, resource, sys, tempfile, time
@@ -109,7 +121,7 @@ def main() -> int:
         exponent = np.polyfit(np.log(values), np.log(found[:, 0]), 1)[0]
         print(f"scaling_{what} exponent {exponent:.2f}")
         print(f"scaling_{what} memory_growth {found[-1, 1] / found[0, 1]:.2f}")
-        if what == "rows":
+        if what == "reading":
             print(f"scaling_{what} memory_a_row {(found[-1, 1] - found[0, 1]) / (values[-1] - values[0]):.0f} bytes")
     return 0
 
