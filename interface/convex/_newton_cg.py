@@ -11,8 +11,11 @@ from interface.threads import one_thread
 STEPS = 50  # of Newton's method in float32, at most
 ITERATIONS = 300  # of conjugate gradients in one of them, at most
 REFINEMENTS = 6  # in float64, at most
-FORCING = (1e-8, 0.1)  # squared relative residual of a Newton system, in the preconditioner's norm: between these
-SLACK = 0.8  # times the fourth power of what the last step left of the gradient: no system is solved better than steps are good
+# A Newton system is solved until the square of its relative residual, in the preconditioner's norm, is below its decrement, or
+# below a factor times a power of what the last step left of the gradient, but in any case until it is below the last number. One
+# row of coefficients makes iterations cheap beside steps, and systems are solved better.
+FORCING_OF_ONE, FORCING_OF_SEVERAL = (0.8, 4, 0.1), (0.5, 2, 0.5)
+FINEST = 1e-8  # such square that float32 can reach
 EXHAUSTED = 1e-9  # decrement (nats) below which float32 cannot tell better from worse
 SETTLED = 1e-3  # decrement (nats) below which a preconditioner serves on
 SAMPLE = 4  # rows a coordinate and class from which the first second moments are formed: all would cost more than they save
@@ -129,7 +132,7 @@ def descend(rows: Rows, w: Tensor, enough: float, nothing: float) -> tuple[Tenso
     """
     value, p = rows.evaluate(w)
     precondition, decrement, moments, iterations, steep = None, float("inf"), rows.gram, 0, float("inf")
-    dear = w.shape[1] / len(w)  # iterations that take longer than new second moments, which save a third of them
+    dear = 4 * w.shape[1] / len(w)  # iterations of which new second moments save more than they cost
     for _ in range(STEPS):
         gradient = rows.gradient(p, w)
         if decrement <= EXHAUSTED or value <= nothing or rows.separated(value, p) or _norm(gradient[:, :-1]) <= enough:
@@ -139,7 +142,7 @@ def descend(rows: Rows, w: Tensor, enough: float, nothing: float) -> tuple[Tenso
         if precondition is None or decrement > SETTLED or iterations > dear:
             precondition = Preconditioner(rows, p, moments, precondition)
         steeper, steep = steep, _norm(gradient)
-        step, decrement, iterations = _step(rows, p, gradient, 0.3 * enough, precondition, forcing=SLACK * (steep / steeper) ** 4)
+        step, decrement, iterations = _step(rows, p, gradient, 0.3 * enough, precondition, left=steep / steeper)
         moved = _along(rows, w, step, value, decrement)
         if moved is None:
             break
@@ -167,16 +170,19 @@ def _along(rows: Rows, w: Tensor, step: Tensor, value: float, decrement: float) 
 
 
 def _step(
-    rows: Rows, p: Tensor, gradient: Tensor, enough: float, precondition: Preconditioner, forcing: float = 0.0
+    rows: Rows, p: Tensor, gradient: Tensor, enough: float, precondition: Preconditioner, left: float = 0.0
 ) -> tuple[Tensor, float, int]:
-    """(Newton step (K, D), decrement, iterations) by conjugate gradients, until the residual has norm `enough` or is small:
-    below a part of it that is as small as the decrement, or `forcing` if that is more.
+    """(Newton step (K, D), decrement, iterations) by conjugate gradients, until the residual has norm `enough` or is small.
+
+    `left` is what the last step left of the gradient: no system is solved better than steps are good (Eisenstat and Walker, SIAM
+    Journal on Scientific Computing 17, 1996).
     """
     u, alpha, penalty, bend = rows.u, 1 / rows.u.shape[0], rows.penalty.float(), bending(p)
     residual, step = -gradient, torch.zeros_like(gradient)
     direction = z = precondition(residual)
     rz = _dot(residual, z)
-    wanted = rz * min(max(rz, forcing, FORCING[0]), FORCING[1])
+    factor, power, most = FORCING_OF_ONE if len(gradient) == 1 else FORCING_OF_SEVERAL
+    wanted = rz * min(max(rz, factor * left**power, FINEST), most)
     iterations = 0
     while iterations < ITERATIONS:
         iterations += 1
