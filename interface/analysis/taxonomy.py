@@ -57,8 +57,8 @@ def task_kind(x: ArrayLike, y: ArrayLike, *, smallest_effect: float, stderr: flo
     Raises:
         ValueError: if there are fewer than 8 models, shapes differ, a value is not finite or x is constant.
 
-    Source: the kinds of Lourie, Hu and Cho, "Scaling laws are unreliable for downstream tasks", 2025, arXiv:2507.00885, which
-        were told apart by eye; the rules are ours.
+    Source: the kinds of Lourie, Hu and Cho, "Scaling laws are unreliable for downstream tasks: a reality check", 2025,
+        arXiv:2507.00885, which were told apart by eye; the rules are ours.
 
     Example:
         >>> x = np.linspace(2, 4, 20)

@@ -5,10 +5,10 @@
 Every rival stops at the loosest of its tolerances that comes within 1e-6 nats of the minimum, which our certified fit
 proves; ours stops at a proven gap of 1e-6. The fastest of each package counts. Features are float32, of condition number 30
 (cyanure also gets them in float64, where float32 does not lead it there); the penalty is that of C = 1 and C = 100 in
-scikit-learn's units. Each repeat runs all of them one after the other, so that a busy machine slows all. Lines are
-`name ratio value`: the median over repeats of rival's time over ours, and our median seconds. Tolerances are tried in a process of
-its own, which is ended after 60 s: where no solver of a package had come within 1e-6 nats by then, `_at_least` says what that is
-over our time, and that bound enters the means. What is left out is named in a comment.
+scikit-learn's units. Each repeat runs all of them one after the other (short ones several times), so that a busy machine slows
+all. Lines are `name ratio value`: the median over repeats of rival's time over ours, and our median seconds. Tolerances are tried
+in a process of its own, which is ended after 60 s: where no solver of a package had come within 1e-6 nats by then, `_at_least` says
+what that is over our time, and that bound enters the means. What is left out is named in a comment.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ WANTED = 1e-6  # nats
 LADDER = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 PATIENCE = 60.0  # seconds after which a rival's attempt is ended
 HOPELESS = 5.0  # a solver so many times slower than another of its package is not timed
+PAUSE, SHORT = 0.25, 0.05  # seconds
 CHOLESKY = 1_500  # unknowns up to which scikit-learn's newton-cholesky is tried
 
 Head = tuple[np.ndarray, np.ndarray]  # weight, intercept
@@ -126,7 +127,8 @@ def timed(fit: Fit, tolerance: float) -> tuple[Head, float]:
     fit(1.0)  # what is imported or prepared at first use is nobody's time
     start = time.perf_counter()
     head = fit(tolerance)
-    return head, time.perf_counter() - start
+    taken = time.perf_counter() - start
+    return head, taken if taken > SHORT else seconds(partial(fit, tolerance))
 
 
 def loosest(fit: Fit, loss: Callable[[Head], float], best: float, patience: float = PATIENCE) -> Reached:
@@ -154,9 +156,14 @@ def rivals(x: np.ndarray, y: np.ndarray, ridge: float) -> dict[str, Fit]:
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    """Of a run, or the median of several short ones, after a pause: threads of what ran before would still be spinning."""
+    time.sleep(PAUSE)
+    taken = []
+    while not taken or sum(taken) < SHORT:
+        start = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
 
 
 def side_by_side(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:
