@@ -132,7 +132,8 @@ def descend(rows: Rows, w: Tensor, enough: float, nothing: float) -> tuple[Tenso
     """
     value, p = rows.evaluate(w)
     precondition, decrement, moments, iterations, steep = None, float("inf"), rows.gram, 0, float("inf")
-    dear = 4 * w.shape[1] / len(w)  # iterations of which new second moments save more than they cost
+    # iterations of which new second moments save more than they cost; weighted, those of one row of coefficients are its Hessian
+    dear = w.shape[1] / 6 if len(w) == 1 else 4 * w.shape[1] / len(w)
     for _ in range(STEPS):
         gradient = rows.gradient(p, w)
         if decrement <= EXHAUSTED or value <= nothing or rows.separated(value, p) or _norm(gradient[:, :-1]) <= enough:
