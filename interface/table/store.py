@@ -8,7 +8,6 @@ found when it is read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -16,29 +15,21 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from interface.core import ROW_KEY, Row
-from interface.table._base import COLUMNS, conformed, packed_key, refuse_duplicates, to_arrow, to_pandas, typed
+from interface.table._base import COLUMNS, packed_key, refuse_duplicates, to_arrow, to_pandas
+from interface.table._files import SCHEMA_VERSION, Unreadable, concatenated, metadata_of, read_file
+from interface.table._folder import RUNS, TABLE, Contents
 
 log = logging.getLogger("interface")
 
-SCHEMA_VERSION = "1"
-TABLE, RUNS = "table.parquet", "runs"
 GROUP = 65_536  # rows that a compacted file holds together, at least
 FOREIGN_LEFTOVER_S = 24 * 3600.0  # another machine's unfinished file counts as abandoned after a day
-
-
-class Unreadable(ValueError):
-    """A file that is no whole Parquet file."""
 
 
 def write(rows: Iterable[Row] | pd.DataFrame, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None) -> Path:
@@ -73,13 +64,13 @@ def read(*paths: str | os.PathLike[str]) -> pd.DataFrame:
     """
     if not paths:
         raise ValueError("read: no path given; name a Parquet file or a sweep's folder")
-    return to_pandas(_concatenated([_read_folder(p) if p.is_dir() else _read_file(p) for p in map(Path, paths)]))
+    return to_pandas(concatenated([_read_folder(p) if p.is_dir() else read_file(p) for p in map(Path, paths)]))
 
 
 def readable(path: str | os.PathLike[str]) -> bool:
     """Whether a file holds a whole table of this schema; where not, the caller recomputes that run."""
     try:
-        return _read_file(Path(path)).num_rows > 0
+        return read_file(Path(path)).num_rows > 0
     except (ValueError, OSError):
         return False
 
@@ -87,7 +78,7 @@ def readable(path: str | os.PathLike[str]) -> bool:
 def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """Key-value metadata of one file: schema, and what `write` was given; of a folder, that of its `table.parquet`."""
     path = Path(path)
-    return _metadata_of(pq.read_schema(path / TABLE if path.is_dir() else path))
+    return metadata_of(pq.read_schema(path / TABLE if path.is_dir() else path))
 
 
 def compact(folder: str | os.PathLike[str]) -> Path:
@@ -182,37 +173,15 @@ def _write(tables: Iterable[pa.Table], path: Path, extra: dict[str, str]) -> Pat
     return path
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    with path.open("rb") as file:
-        try:
-            parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            version = _metadata_of(parquet.schema_arrow).get("schema", SCHEMA_VERSION)
-            if version != SCHEMA_VERSION:
-                raise ValueError(f"{path} has schema {version}; this version reads {SCHEMA_VERSION}: install a newer one")
-            yield parquet
-        except (pa.ArrowException, OSError) as fault:
-            raise Unreadable(f"{path} is not a readable Parquet file ({fault}); delete it and compute it again") from fault
-
-
-def _conformed(table: pa.Table, path: Path) -> pa.Table:
-    return conformed({name: table[name] for name in table.column_names}, table.num_rows, str(path))
-
-
-def _read_file(path: Path) -> pa.Table:
-    with _opened(path) as file:
-        return _conformed(file.read(), path)
-
-
 def _read_folder(folder: Path) -> pa.Table:
-    contents = _Contents.of(folder)
+    contents = Contents.of(folder)
     if len(contents.files) == 1 and contents.files[0].ordered and contents.files[0].path == folder / TABLE:
-        return _read_file(folder / TABLE)  # nothing to put in order
-    return _concatenated(list(contents.by_run()) or [to_arrow([])])
+        return read_file(folder / TABLE)  # nothing to put in order
+    return concatenated(list(contents.by_run()) or [to_arrow([])])
 
 
 def _compact(folder: Path) -> Path:
-    contents = _Contents.of(folder)
+    contents = Contents.of(folder)
 
     def groups() -> Iterator[pa.Table]:
         for table in _joined(contents.by_run()):
@@ -228,141 +197,10 @@ def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         parts.append(table)
         if sum(part.num_rows for part in parts) >= GROUP:
-            yield _concatenated(parts)
+            yield concatenated(parts)
             parts = []
     if parts:
-        yield _concatenated(parts)
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file of rows.
-
-    Args:
-        runs: those that count in it, by name.
-        ordered: whether all its rows lie in that order and by step, as a compacted file's do.
-        metadata: its key-value metadata but for the schema.
-    """
-
-    path: Path
-    runs: list[str]
-    ordered: bool
-    metadata: dict[str, str]
-
-    @classmethod
-    def of(cls, path: Path) -> _File:
-        found: list[str] = []
-        ordered, last = True, ("", 0)
-        with _opened(path) as file:
-            pairs = _metadata_of(file.schema_arrow)
-            absent = {"run", "step"} - set(file.schema_arrow.names)
-            if absent:
-                raise ValueError(f"{path} lacks the column(s) {', '.join(sorted(absent))}, which every row states")
-            for number in range(file.num_row_groups):
-                group = file.read_row_group(number, ["run", "step"])
-                steps = typed(group["step"], "step", COLUMNS["step"], str(path)).to_numpy()
-                for run, start, stop in _pieces(typed(group["run"], "run", COLUMNS["run"], str(path))):
-                    found.append(run)
-                    ordered &= last <= (run, steps[start]) and bool((np.diff(steps[start:stop]) >= 0).all())
-                    last = (run, steps[stop - 1])
-        pairs.pop("schema", None)
-        return cls(path, sorted(set(found)), ordered, pairs)
-
-    def by_run(self) -> Iterator[pa.Table]:
-        """The rows of one run after the other, by name; of an ordered file a group of rows is held at a time."""
-        wanted, run = set(self.runs), None
-        parts: list[pa.Table] = []
-        with _opened(self.path) as file:
-            for table in _groups(file, self.path) if self.ordered else [_by_name(_conformed(file.read(), self.path))]:
-                for name, start, stop in _pieces(table["run"]):
-                    if name != run and parts:
-                        yield _concatenated(parts)
-                        parts = []
-                    run = name
-                    if run in wanted:
-                        parts.append(table.slice(start, stop - start))
-        if parts:
-            yield _concatenated(parts)
-
-
-@dataclass(frozen=True)
-class _Contents:
-    """What counts in a sweep's folder.
-
-    Args:
-        files: the compacted one, then the run files that it does not hold in their present content; none without runs.
-        digests: {run file: digest of its content}.
-        metadata: that on which the files agree.
-    """
-
-    files: list[_File]
-    digests: dict[str, str]
-    metadata: dict[str, str]
-
-    @classmethod
-    def of(cls, folder: Path) -> _Contents:
-        present = sorted(path for path in (folder / RUNS).glob("*.parquet") if not path.name.startswith("."))
-        if not present and not (folder / TABLE).is_file():
-            raise FileNotFoundError(f"{folder} holds neither {TABLE} nor {RUNS}/*.parquet; name a file, or the folder of a sweep")
-        compacted = [_File.of(folder / TABLE)] if (folder / TABLE).is_file() else []
-        held = json.loads(compacted[0].metadata.pop("runs", "{}")) if compacted else {}
-        digests = {path.name: hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest() for path in present}
-        changed = {_run_of(name) for name, digest in digests.items() if digest != held.get(name)}
-        newer = [_File.of(path) for path in present if _run_of(path.name) in changed]
-        recomputed = {run for file in newer for run in file.runs}
-        older = [replace(file, runs=[run for run in file.runs if run not in recomputed]) for file in compacted]
-        agreed = [set(file.metadata.items()) for file in compacted + newer]
-        return cls(
-            [file for file in older + newer if file.runs],
-            {name: digest for name, digest in held.items() if _run_of(name) not in changed} | digests,
-            dict(set.intersection(*agreed)),
-        )
-
-    def by_run(self) -> Iterator[pa.Table]:
-        """The rows of one run after the other: by name, step, then original order. A file is opened when its first run is due."""
-        holders: dict[str, list[_File]] = {}
-        for file in self.files:
-            for run in file.runs:
-                holders.setdefault(run, []).append(file)
-        streams: dict[Path, Iterator[pa.Table]] = {}
-        for run in sorted(holders):
-            pieces = []
-            for file in holders[run]:
-                pieces.append(next(streams.setdefault(file.path, file.by_run())))
-                if run == file.runs[-1]:
-                    del streams[file.path]
-            table = _concatenated(pieces)
-            yield table.take(np.argsort(table["step"].to_numpy(), kind="stable"))
-
-
-def _groups(file: pq.ParquetFile, path: Path) -> Iterator[pa.Table]:
-    return (_conformed(file.read_row_group(number), path) for number in range(file.num_row_groups))
-
-
-def _pieces(runs: pa.ChunkedArray) -> list[tuple[str, int, int]]:
-    """(run, start, stop) of neighbouring rows of one run."""
-    encoded = pc.run_end_encode(runs.cast(pa.string()).combine_chunks())
-    ends = encoded.run_ends.to_pylist()
-    return list(zip(encoded.values.to_pylist(), [0, *ends], ends, strict=False))
-
-
-def _by_name(table: pa.Table) -> pa.Table:
-    """Rows by run, then in their order."""
-    return table.take(pc.sort_indices(table["run"].cast(pa.string())))
-
-
-def _run_of(name: str) -> str:
-    """The run that a file of RUNS belongs to: all files of a run are read, or none."""
-    return name.removesuffix(".parquet").partition("+")[0]
-
-
-def _concatenated(tables: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-
-
-def _metadata_of(schema: pa.Schema) -> dict[str, str]:
-    pairs = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-    return {key: value for key, value in pairs.items() if key not in ("ARROW:schema", "pandas")}
+        yield concatenated(parts)
 
 
 def _host() -> str:

@@ -198,6 +198,8 @@ def compare(label: str, x: np.ndarray, y: np.ndarray, ridge: float, repeats: int
             print(f"# {label}: {name} {reached.why}", flush=True)
         elif reached.seconds <= HOPELESS * min([*inside, reached.seconds]):
             runs[name] = partial(run, reached.tolerance)
+        else:
+            print(f"# {label}: {name} is more than {HOPELESS:g} times as slow as another of its package", flush=True)
     taken, ratios = side_by_side(runs, repeats), {}
     for package in ("sklearn", "cyanure"):
         name = fastest(taken, package)

@@ -27,6 +27,17 @@ SIZES = {
 }
 QUICK = {"runs": (2, 4, 8), "targets": (1, 2, 4), "rows": (1_000, 2_000, 4_000), "reading": (1_000, 2_000, 4_000)}
 
+STORED = """
+from interface import table
+from interface.core import Row
+def rows(run):
+    for index in range(1000):
+        yield Row(run=run, step=index // 10, target=f"t{index % 10}", quantity="l_adapt", value=float(index), how="exact",
+                  adaptation="LinearProbe")
+for index in range(size // 1000):
+    table.write(rows(f"r{index}"), Path(place) / "runs" / f"r{index}.parquet")
+"""
+
 PIECES = {
     "runs": """
 from interface.encoders import MLP
@@ -56,26 +67,18 @@ def work():
     for row in measure(checkpoints, transfers, n_pre=500):
         pass
 """,
-    "rows": """
-from interface import table
-from interface.core import Row
-def rows(run):
-    for index in range(1000):
-        yield Row(run=run, step=index // 10, target=f"t{index % 10}", quantity="l_adapt", value=float(index), how="exact",
-                  adaptation="LinearProbe")
-for index in range(size // 1000):
-    table.write(rows(f"r{index}"), Path(place) / "runs" / f"r{index}.parquet")
+    "rows": STORED
+    + """
 def work():
     table.compact(place)
 """,
-}
-
-PIECES["reading"] = PIECES["rows"].replace(
-    "def work():\n    table.compact(place)",
-    """table.compact(place)
+    "reading": STORED
+    + """
+table.compact(place)
 def work():
-    table.wide(table.read(place))""",
-)
+    table.wide(table.read(place))
+""",
+}
 
 FRAME = """
 import json, resource, sys, tempfile, time
